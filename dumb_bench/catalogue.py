@@ -1,0 +1,272 @@
+"""From a name in a grid to a plugin: a leaf file of the package, an entry point, or a file the user names.
+
+Names are found without importing a leaf (a leaf's file name is its plugin's name), so reading a grid stays cheap;
+a leaf is imported when its plugin is wanted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+from dumb_bench.errors import InputError, unknown
+from dumb_bench.spec import Plugin
+
+KINDS: dict[str, tuple[str, frozenset[str]]] = {
+    "attacks": ("dumb_bench.attacks", frozenset({"base", "craft", "torchattacks_call"})),
+    "sources": ("dumb_bench.data", frozenset({"base", "balance", "tasks", "images"})),
+    "architectures": ("dumb_bench.architectures", frozenset({"base"})),
+    "posteriors": ("dumb_bench.posteriors", frozenset({"base"})),
+    "defences": ("dumb_bench.defences", frozenset({"base"})),
+    "deliveries": ("dumb_bench.deliveries", frozenset({"base"})),
+    "figures": ("dumb_bench.report.figures", frozenset({"base"})),
+}
+"""Kind of plugin -> its folder, and the modules there that are not plugins."""
+
+NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+
+_Plugin = TypeVar("_Plugin", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class PluginInfo:
+    """What a decorator of a `base.py` leaves on a plugin. `info` is the kind's own description (`AttackInfo`, ...)."""
+
+    kind: str
+    name: str
+    version: int = 1
+    info: Any = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A plugin that was loaded: the callable, its description and the fingerprint of its code."""
+
+    call: Callable[..., Any]
+    plugin: PluginInfo
+    fingerprint: str
+    origin: str
+
+    @property
+    def info(self) -> Any:
+        """The kind's own description."""
+        return self.plugin.info
+
+    @property
+    def summary(self) -> str:
+        """The first line of the plugin's docstring."""
+        return (inspect.getdoc(self.call) or "").partition("\n")[0]
+
+
+@dataclass(frozen=True)
+class PluginFile:
+    """A file named on the command line: its text travels to the workers, its sha256 is its fingerprint."""
+
+    name: str
+    text: str
+
+    @classmethod
+    def read(cls, path: Path) -> PluginFile:
+        """Read a plugin file.
+
+        Raises:
+            InputError: it cannot be read or is no Python.
+        """
+        try:
+            text = path.read_text(encoding="utf-8")
+            compile(text, str(path), "exec")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"--plugin {path}: cannot be read ({error})") from None
+        except (SyntaxError, ValueError) as error:
+            raise InputError(f"--plugin {path}: is not valid Python ({error})") from None
+        return cls(path.name, text)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The sha256 of the source text, shortened."""
+        return hashlib.sha256(self.text.encode()).hexdigest()[:16]
+
+    @cached_property
+    def module(self) -> ModuleType:
+        """The file's module, executed once a process."""
+        name = f"dumb_bench_plugin_{self.fingerprint}"
+        if name in sys.modules:
+            return sys.modules[name]
+        module = ModuleType(name)
+        module.__file__ = self.name
+        sys.modules[name] = module
+        try:
+            exec(compile(self.text, self.name, "exec"), module.__dict__)
+        except Exception as error:
+            del sys.modules[name]
+            raise InputError(f"--plugin {self.name}: fails on import ({type(error).__name__}: {error})") from error
+        return module
+
+    def __reduce__(self) -> tuple[type[PluginFile], tuple[str, str]]:
+        return (PluginFile, (self.name, self.text))
+
+
+def mark(call: _Plugin, plugin: PluginInfo) -> _Plugin:
+    """Attach a plugin's description to its callable; the decorators of every `base.py` end here.
+
+    Raises:
+        InputError: the name is not lower_snake.
+    """
+    if not NAME.fullmatch(plugin.name):
+        raise InputError(f"plugin name {plugin.name!r}: expected lower_snake letters, digits and underscores")
+    call.__plugin__ = plugin  # type: ignore[attr-defined]
+    return call
+
+
+def _marked(module: ModuleType) -> list[tuple[Callable[..., Any], PluginInfo]]:
+    """Return the plugins that a module defines."""
+    found = {id(value): value for value in vars(module).values() if isinstance(getattr(value, "__plugin__", None), PluginInfo)}
+    return [(value, value.__plugin__) for value in found.values() if value.__module__ == module.__name__]
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All plugins in reach: the package's, those of installed distributions, and those of the user's files."""
+
+    files: tuple[PluginFile, ...] = ()
+    _loaded: dict[tuple[str, str], Entry] = field(default_factory=dict, compare=False, repr=False)
+
+    def __reduce__(self) -> tuple[type[Catalogue], tuple[tuple[PluginFile, ...]]]:
+        return (Catalogue, (self.files,))
+
+    @cached_property
+    def _from_files(self) -> dict[tuple[str, str], Entry]:
+        found: dict[tuple[str, str], Entry] = {}
+        for file in self.files:
+            plugins = _marked(file.module)
+            if not plugins:
+                raise InputError(f"--plugin {file.name}: defines no plugin; decorate a function with @attack (README: my own attack)")
+            for call, plugin in plugins:
+                key = (plugin.kind, plugin.name)
+                if key in found or plugin.name in self._built_in(plugin.kind) or plugin.name in self._entry_points(plugin.kind):
+                    raise InputError(f"--plugin {file.name}: {plugin.kind[:-1]} {plugin.name!r} exists already; choose another name")
+                found[key] = Entry(call, plugin, file.fingerprint, file.name)
+        return found
+
+    @staticmethod
+    def _built_in(kind: str) -> frozenset[str]:
+        package, support = KINDS[kind]
+        spec = importlib.util.find_spec(package)
+        paths = list(spec.submodule_search_locations or ()) if spec else []
+        return frozenset(leaf.name for leaf in pkgutil.iter_modules(paths) if not leaf.ispkg and leaf.name not in support)
+
+    @staticmethod
+    def _entry_points(kind: str) -> dict[str, EntryPoint]:
+        return {point.name: point for point in entry_points(group=f"dumb_bench.{kind}")}
+
+    def names(self, kind: str) -> tuple[str, ...]:
+        """Return every name of a kind, sorted. No leaf is imported (a user's own files are)."""
+        own = {name for found, name in self._from_files if found == kind}
+        return tuple(sorted(self._built_in(kind) | self._entry_points(kind).keys() | own))
+
+    def get(self, kind: str, name: str) -> Entry:
+        """Load a plugin.
+
+        Raises:
+            InputError: no plugin of that kind has that name, or its module does not hold it.
+        """
+        key = (kind, name)
+        if key not in self._loaded:
+            self._loaded[key] = self._load(kind, name)
+        return self._loaded[key]
+
+    def _load(self, kind: str, name: str) -> Entry:
+        if (kind, name) in self._from_files:
+            return self._from_files[kind, name]
+        if name in self._built_in(kind):
+            module = importlib.import_module(f"{KINDS[kind][0]}.{name}")
+            for call, plugin in _marked(module):
+                if (plugin.kind, plugin.name) == (kind, name):
+                    return Entry(call, plugin, str(plugin.version), "built-in")
+            raise InputError(f"{module.__name__}: holds no {kind[:-1]} named {name!r}")
+        points = self._entry_points(kind)
+        if name in points:
+            return _from_entry_point(kind, points[name])
+        raise InputError(unknown(kind[:-1], name, self.names(kind)))
+
+    def resolve(self, kind: str, name: str, params: Mapping[str, Any]) -> Plugin:
+        """Return the spec of a plugin: parameters checked against its signature, those that equal the default left out.
+
+        Raises:
+            InputError: unknown plugin or parameter, or a value the signature does not allow.
+        """
+        entry = self.get(kind, name)
+        given = check_params(entry, params)
+        return Plugin(name, tuple(sorted((key, _frozen(value)) for key, value in given.items())), entry.fingerprint)
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(entry) for entry in value) if isinstance(value, list | tuple) else value
+
+
+def _from_entry_point(kind: str, point: EntryPoint) -> Entry:
+    try:
+        call = point.load()
+    except Exception as error:
+        raise InputError(f"entry point {point.value!r}: cannot be loaded ({type(error).__name__}: {error})") from error
+    plugin = getattr(call, "__plugin__", None)
+    if not isinstance(plugin, PluginInfo) or (plugin.kind, plugin.name) != (kind, point.name):
+        raise InputError(f"entry point {point.name!r} = {point.value!r}: is not a {kind[:-1]} of that name")
+    distribution = f"{point.dist.name} {point.dist.version}" if point.dist else "unknown"
+    return Entry(call, plugin, f"{distribution}/{plugin.version}", distribution)
+
+
+RESERVED = frozenset({"generator", "targets", "root", "download"})
+"""Keyword-only arguments that the harness fills in; never parameters of a grid."""
+
+
+def parameters(entry: Entry) -> dict[str, inspect.Parameter]:
+    """Return a plugin's own parameters: the keyword-only arguments of its signature."""
+    signature = inspect.signature(entry.call, eval_str=True)
+    kinds = signature.parameters.values()
+    return {item.name: item for item in kinds if item.kind is item.KEYWORD_ONLY and item.name not in RESERVED}
+
+
+def all_params(entry: Entry, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters fully resolved: those given over the signature's defaults."""
+    return {name: given.get(name, item.default) for name, item in sorted(parameters(entry).items())}
+
+
+def check_params(entry: Entry, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the given parameters that differ from their default, as the signature's types.
+
+    Raises:
+        InputError: names the plugin, the parameter and what is allowed.
+    """
+    from pydantic import ConfigDict, ValidationError, create_model
+
+    known = parameters(entry)
+    where = f"{entry.plugin.kind[:-1]} {entry.plugin.name!r}"
+    for name in given:
+        if name not in known:
+            raise InputError(f"{where}: {unknown('parameter', name, known)}")
+    fields: dict[str, Any] = {
+        name: (item.annotation, ... if item.default is item.empty else item.default) for name, item in known.items()
+    }
+    model = create_model("Params", __config__=ConfigDict(strict=True, extra="forbid", arbitrary_types_allowed=True), **fields)
+    try:
+        checked = model(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"]))
+        message = first["msg"][0].lower() + first["msg"][1:]
+        raise InputError(f"{where}: parameter {name!r}: {message}, got {given.get(name)!r}") from None
+    values = {name: getattr(checked, name) for name in given}
+    return {name: value for name, value in values.items() if value != known[name].default}

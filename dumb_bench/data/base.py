@@ -1,0 +1,46 @@
+"""The contract of an image source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from dumb_bench.catalogue import PluginInfo, mark
+
+SPLITS = ("train", "validation", "tuning", "test")
+"""train and validation make models, tuning chooses strengths, test is only ever scored."""
+
+_Source = TypeVar("_Source", bound=Callable[..., "Split"])
+
+
+class Split(NamedTuple):
+    """One split of one source for one task.
+
+    images: (N, C, H, W) uint8. labels: (N,) int64, indices into the task's class names. ids: (N,) stable names.
+    """
+
+    images: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64]
+    ids: tuple[str, ...]
+
+
+class SourceInfo(NamedTuple):
+    """The tasks a source offers, and where its images come from."""
+
+    tasks: tuple[str, ...]
+    origin: str
+
+
+def source(name: str, *, tasks: tuple[str, ...], origin: str, version: int = 1) -> Callable[[_Source], _Source]:
+    """Declare a function `(task, split, *, root=None, download=False, **params) -> Split` as an image source."""
+    info = SourceInfo(tasks, origin)
+
+    def decorate(call: _Source) -> _Source:
+        return mark(call, PluginInfo("sources", name, version, info))
+
+    return decorate
+
+

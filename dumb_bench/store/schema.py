@@ -1,0 +1,291 @@
+"""The public result schema: explicit Arrow types, plain strings, versioned. Only nullable columns are ever added."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+
+from dumb_bench.errors import SchemaError
+
+SCHEMA_VERSION = 1
+
+_text, _real, _count, _flag = pa.string(), pa.float64(), pa.int32(), pa.bool_()
+_labels, _halves, _reals, _counts = pa.list_(pa.int16()), pa.list_(pa.float16()), pa.list_(_real), pa.list_(_count)
+
+_MODEL_COLUMNS: dict[str, pa.DataType] = {
+    "source": _text,
+    "subset": _text,
+    "architecture": _text,
+    "init": _text,
+    "balance": _text,
+    "balance_mode": _text,
+    "defence": _text,
+    "posterior": _text,
+    "samples": _count,
+    "recipe": _text,
+    "seed": pa.int64(),
+    "id": _text,
+    "params": _text,
+}
+
+IMAGES = pa.schema(
+    {
+        "task": _text,
+        "image_source": _text,
+        "split": _text,
+        "index": _count,
+        "image_id": _text,
+        "label": pa.int16(),
+        "sha256": _text,
+        "target": pa.int16(),
+        "schema_version": _count,
+    }
+)
+
+MODELS = pa.schema(
+    {
+        "model_id": _text,
+        "unit_key": _text,
+        "task": _text,
+        **{key: kind for key, kind in _MODEL_COLUMNS.items() if key != "id"},
+        "recipe_params": _text,
+        "epochs": _count,
+        "selected_epoch": _count,
+        "seconds": _real,
+        "parameters": pa.int64(),
+        "train_images": _count,
+        "train_counts": _counts,
+        "train_ids_sha256": _text,
+        "curve_epoch": _counts,
+        "curve_loss": _reals,
+        "curve_validation_loss": _reals,
+        "curve_validation_f1": _reals,
+        "test_source": pa.list_(_text),
+        "test_delivery": pa.list_(_text),
+        "clean_accuracy": _reals,
+        "clean_f1": _reals,
+        "clean_predictions": pa.list_(_labels),
+        "clean_logits": pa.list_(_halves),
+        "own_accuracy": _real,
+        "degenerate": _text,
+        "weights_sha256": _text,
+        "library_versions": _text,
+        "hardware": _text,
+        "host": _text,
+        "finished_at": _text,
+        "schema_version": _count,
+    }
+)
+"""One row a model. `test_source`, `test_delivery`, `clean_*` are lists of equal length, one entry a clean test set.
+`degenerate` is null for a healthy model, else the sentence that says why it is not. `clean_logits` holds each test
+set's logits flattened, (N * K,)."""
+
+CLEAN = pa.schema(
+    {
+        "model_id": _text,
+        "unit_key": _text,
+        "test_source": _text,
+        "delivery": _text,
+        "accuracy": _real,
+        "f1": _real,
+        "predictions": _labels,
+        "logits": _halves,
+    }
+)
+"""Kept in the store only: a model's clean predictions on one test set; folded into `models` in a result folder."""
+
+ATTACKS = pa.schema(
+    {
+        "attack_id": _text,
+        "set_id": _text,
+        "unit_key": _text,
+        "task": _text,
+        "surrogate_id": _text,
+        "attack": _text,
+        "attack_params": _text,
+        "attack_library": _text,
+        "attack_seed": pa.int64(),
+        "norm": _text,
+        "strength": _real,
+        "strength_unit": _text,
+        "targeted": _flag,
+        "image_source": _text,
+        "delivery": _text,
+        "n_images": _count,
+        "linf": _reals,
+        "l2": _reals,
+        "linf_delivered": _reals,
+        "l2_delivered": _reals,
+        "ssim": _reals,
+        "mean_linf": _real,
+        "mean_l2": _real,
+        "mean_linf_delivered": _real,
+        "mean_l2_delivered": _real,
+        "mean_ssim": _real,
+        "surrogate_predictions": _labels,
+        "surrogate_margins": _halves,
+        "surrogate_loss": _real,
+        "n_surrogate_correct": _count,
+        "n_surrogate_fooled": _count,
+        "first_fooling_step": _labels,
+        "budget_violation": _real,
+        "box_violation": _real,
+        "budget_reached": _flag,
+        "set_sha256": _text,
+        "forwards": pa.int64(),
+        "backwards": pa.int64(),
+        "seconds": _real,
+        "library_versions": _text,
+        "hardware": _text,
+        "host": _text,
+        "finished_at": _text,
+        "schema_version": _count,
+    }
+)
+"""One row a (surrogate, attack, strength, image source, delivery). Per-image lists follow `images.index`."""
+
+TESTS = pa.schema(
+    {
+        "test_id": _text,
+        "scored_as": _text,
+        "attack_id": _text,
+        "unit_key": _text,
+        "task": _text,
+        **{
+            f"surrogate_{key}": _MODEL_COLUMNS[key] if key in _MODEL_COLUMNS else _text
+            for key in (*list(_MODEL_COLUMNS)[:8], "samples", "aggregation", "modifier", "recipe", "seed", "id")
+        },
+        "attack": _text,
+        "attack_params": _text,
+        "attack_library": _text,
+        "attack_seed": pa.int64(),
+        "norm": _text,
+        "strength": _real,
+        "strength_rule": _text,
+        "targeted": _flag,
+        "step": _count,
+        "image_source": _text,
+        "delivery": _text,
+        "defence_known": _flag,
+        **{f"victim_{key}": kind for key, kind in _MODEL_COLUMNS.items() if key != "params"},
+        "case": _text,
+        "white_box": _flag,
+        "shared_weights": _real,
+        "same_lineage": _flag,
+        "same_init": _flag,
+        "train_overlap": _real,
+        "n_images": _count,
+        "n_victim_correct": _count,
+        "n_victim_correct_raw": _count,
+        "n_success": _count,
+        "n_surrogate_fooled": _count,
+        "asr": _real,
+        "class_images": _counts,
+        "class_victim_correct": _counts,
+        "class_success": _counts,
+        "control": _flag,
+        "copied": _flag,
+        "surrogate_params": _text,
+        "victim_params": _text,
+        "numerics": _text,
+        "schema_version": _count,
+    }
+)
+"""One row a test. `asr` = n_success / n_victim_correct, null when that is 0. `scored_as` is the id under which
+`predictions` holds the labels: the row's own `test_id`, but for a repeated (`copied`) row of a surrogate-free attack."""
+
+PREDICTIONS = pa.schema({"test_id": _text, "predictions": _labels, "margins": _halves})
+"""One row a scored test, in the order of `images.index`: the victim's label, and its true logit minus the best other."""
+
+FAILURES = pa.schema(
+    {
+        "unit_key": _text,
+        "kind": _text,
+        "unit": _text,
+        "attack": _text,
+        "surrogate_id": _text,
+        "image_source": _text,
+        "error_type": _text,
+        "message": _text,
+        "traceback": _text,
+        "attempts": _count,
+        "tests_missing": _count,
+        "host": _text,
+        "finished_at": _text,
+        "schema_version": _count,
+    }
+)
+
+TABLES: dict[str, pa.Schema] = {
+    "images": IMAGES,
+    "models": MODELS,
+    "attacks": ATTACKS,
+    "tests": TESTS,
+    "predictions": PREDICTIONS,
+    "failures": FAILURES,
+}
+"""The public tables of a result folder."""
+
+STORED: dict[str, pa.Schema] = {**TABLES, "clean": CLEAN}
+"""The tables of a store."""
+
+SORT_KEYS: dict[str, tuple[str, ...]] = {
+    "images": ("task", "image_source", "split", "index"),
+    "models": ("model_id",),
+    "clean": ("model_id", "test_source", "delivery"),
+    "attacks": ("attack_id",),
+    "tests": ("test_id",),
+    "predictions": ("test_id",),
+    "failures": ("unit_key",),
+}
+
+VOLATILE: dict[str, tuple[str, ...]] = {
+    "images": (),
+    "models": ("seconds", "host", "finished_at", "hardware", "unit_key"),
+    "clean": ("unit_key",),
+    "attacks": ("seconds", "host", "finished_at", "hardware", "unit_key"),
+    "tests": ("unit_key",),
+    "predictions": (),
+    "failures": ("host", "finished_at", "traceback"),
+}
+"""Columns that may differ between two runs of one grid (times, hosts, which unit happened to make a row)."""
+
+
+def table(name: str, rows: list[dict[str, Any]]) -> pa.Table:
+    """Return rows as a table of the schema; absent keys become null, `schema_version` is filled in.
+
+    Raises:
+        SchemaError: a row has a key that the schema does not know.
+    """
+    schema = STORED[name]
+    known = set(schema.names)
+    for row in rows:
+        extra = row.keys() - known
+        if extra:
+            raise SchemaError(f"{name}: unknown columns {sorted(extra)}")
+    versioned = "schema_version" in known
+    filled = [{**({"schema_version": SCHEMA_VERSION} if versioned else {}), **row} for row in rows]
+    return pa.Table.from_pylist(filled, schema=schema)
+
+
+def conform(name: str, stored: pa.Table) -> pa.Table:
+    """Return a stored table with exactly this version's columns: missing nullable ones as null, in schema order.
+
+    Raises:
+        SchemaError: the table was written by a newer version, or a column has another type.
+    """
+    schema = STORED[name]
+    extra = set(stored.column_names) - set(schema.names)
+    if extra:
+        raise SchemaError(f"{name}: columns {sorted(extra)} are of a newer schema; upgrade dumb_bench to read them")
+    columns = []
+    for entry in schema:
+        if entry.name in stored.column_names:
+            column = stored.column(entry.name)
+            if column.type != entry.type:
+                raise SchemaError(f"{name}.{entry.name}: stored as {column.type}, expected {entry.type}")
+            columns.append(column)
+        else:
+            columns.append(pa.nulls(stored.num_rows, entry.type))
+    return pa.Table.from_arrays(columns, schema=schema)
