@@ -26,7 +26,7 @@ from dumb_bench.spec import Plugin
 
 KINDS: dict[str, tuple[str, frozenset[str]]] = {
     "attacks": ("dumb_bench.attacks", frozenset({"base", "craft", "torchattacks_call"})),
-    "sources": ("dumb_bench.data", frozenset({"base", "balance", "tasks", "images"})),
+    "sources": ("dumb_bench.data", frozenset({"base", "balance", "digits", "tasks", "images"})),
     "architectures": ("dumb_bench.architectures", frozenset({"base"})),
     "posteriors": ("dumb_bench.posteriors", frozenset({"base"})),
     "defences": ("dumb_bench.defences", frozenset({"base"})),

@@ -67,6 +67,12 @@ class Plugin:
     params: tuple[tuple[str, Any], ...] = ()
     fingerprint: str = "1"
 
+    @property
+    def label(self) -> str:
+        """The name with the parameters that differ from the defaults: `small_vgg`, `small_vgg(width=16)`."""
+        inner = ", ".join(f"{key}={json.dumps(value)}" for key, value in self.params)
+        return f"{self.name}({inner})" if inner else self.name
+
     def as_dict(self) -> dict[str, Any]:
         """Return the parameters as a dictionary."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in self.params}
@@ -102,16 +108,16 @@ class ModelSpec:
     def columns(self) -> dict[str, Any]:
         """The columns `{surrogate,victim}_*` that describe this model (DESIGN: the result schema)."""
         return {
-            "source": self.source.name,
+            "source": self.source.label,
             "subset": self.subset,
-            "architecture": self.architecture.name,
+            "architecture": self.architecture.label,
             "init": self.init,
             "balance": self.balance,
             "balance_mode": self.balance_mode,
-            "defence": self.defence.name,
-            "posterior": self.posterior.name,
+            "defence": self.defence.label,
+            "posterior": self.posterior.label,
             "samples": self.samples,
-            "recipe": self.recipe.name,
+            "recipe": self.recipe.label,
             "seed": self.seed,
             "id": self.id,
             "params": to_json(

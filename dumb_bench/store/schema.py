@@ -31,6 +31,7 @@ _MODEL_COLUMNS: dict[str, pa.DataType] = {
 
 IMAGES = pa.schema(
     {
+        "unit_key": _text,
         "task": _text,
         "image_source": _text,
         "split": _text,
@@ -203,6 +204,7 @@ FAILURES = pa.schema(
         "unit_key": _text,
         "kind": _text,
         "unit": _text,
+        "subject": _text,
         "attack": _text,
         "surrogate_id": _text,
         "image_source": _text,
@@ -231,7 +233,7 @@ STORED: dict[str, pa.Schema] = {**TABLES, "clean": CLEAN}
 """The tables of a store."""
 
 SORT_KEYS: dict[str, tuple[str, ...]] = {
-    "images": ("task", "image_source", "split", "index"),
+    "images": ("unit_key", "index"),
     "models": ("model_id",),
     "clean": ("model_id", "test_source", "delivery"),
     "attacks": ("attack_id",),

@@ -1,0 +1,182 @@
+"""The one guarded way to run an attack: built-in, foreign or a user's own.
+
+Seeds are set from what is computed and every global random state is put back; gradients are on; the surrogate is
+locked, compared and restored; the output is checked for shape, type and finite values; what leaves the budget or the
+box is recorded as a number, then projected.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dumb_bench.attacks.base import AttackInfo
+from dumb_bench.catalogue import Entry, all_params
+from dumb_bench.errors import AttackError
+from dumb_bench.perturbation import TOLERANCE, norm_of, project
+from dumb_bench.seeding import derive_seed
+from dumb_bench.surrogate import LockedSurrogate
+
+
+class Crafted(NamedTuple):
+    """An adversarial set at one strength.
+
+    images: (N, C, H, W) float32 in [0, 1], within the budget. budget_violation: how far the attack's own output left
+    its budget at most, before projection, in the norm's unit. box_violation: how far it left [0, 1]. budget_reached:
+    whether every image's norm equals the strength to 1e-6; None where the attack does not promise it. forwards,
+    backwards: images passed through the surrogate. seconds: wall time.
+    """
+
+    images: Tensor
+    strength: float | None
+    budget_violation: float
+    box_violation: float
+    budget_reached: bool | None
+    forwards: int
+    backwards: int
+    seconds: float
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[torch.Generator]:
+    """Seed Python's, NumPy's and torch's global generators and yield a fresh one; put the global ones back after."""
+    python_state, numpy_state = random.getstate(), np.random.get_state()
+    cuda = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
+        random.seed(seed)
+        np.random.seed(seed % 2**32)
+        torch.manual_seed(seed)
+        try:
+            yield torch.Generator(device=device).manual_seed(seed)
+        finally:
+            random.setstate(python_state)
+            np.random.set_state(numpy_state)
+
+
+def craft(
+    attack: Entry,
+    surrogate: LockedSurrogate | None,
+    images: Tensor,
+    labels: Tensor,
+    strengths: Sequence[float | None],
+    *,
+    params: Mapping[str, Any],
+    chunk: int,
+    seed_key: Sequence[str | int],
+    targets: Tensor | None = None,
+) -> list[Crafted]:
+    """Make an adversarial set at every strength.
+
+    Args:
+        attack: the plugin.
+        surrogate: None for an attack that uses nothing.
+        images: (N, C, H, W) float32 in [0, 1]. labels: (N,) int64.
+        strengths: in the attack's unit; all use the same random numbers.
+        params: those that differ from the attack's defaults.
+        chunk: images of one call of the attack; with `seed_key` it fixes the random numbers.
+        seed_key: what the seeds derive from: (surrogate, attack, image source), never strength or victim.
+
+    Raises:
+        AttackError: wrong shape or type, not finite, or the surrogate was changed.
+    """
+    info: AttackInfo = attack.info
+    settings = all_params(attack, params)
+    made = []
+    snapshot = surrogate.snapshot() if surrogate is not None else None
+    try:
+        for strength in strengths:
+            started = time.perf_counter()
+            before = surrogate.cost if surrogate is not None else None
+            pieces = []
+            for number, start in enumerate(range(0, len(images), chunk)):
+                part = slice(start, start + chunk)
+                clean = images[part].clone()
+                with seeded(derive_seed(*seed_key, "chunk", number), images.device) as generator, torch.enable_grad():
+                    output = attack.call(
+                        surrogate,
+                        clean,
+                        labels[part].clone(),
+                        strength,
+                        generator=generator,
+                        targets=None if targets is None else targets[part].clone(),
+                        **settings,
+                    )
+                pieces.append(_checked(attack.plugin.name, output, images[part]))
+            raw = torch.cat(pieces)
+            after = surrogate.cost if surrogate is not None else None
+            forwards = after.forwards - before.forwards if after and before else 0
+            backwards = after.backwards - before.backwards if after and before else 0
+            made.append(bounded(raw, images, info, strength, settings, forwards, backwards, time.perf_counter() - started))
+    finally:
+        changed = snapshot.restore() if snapshot is not None else None
+    if changed:
+        raise AttackError(f"attack {attack.plugin.name!r} changed its surrogate: {changed}")
+    return made
+
+
+def _checked(name: str, output: Any, clean: Tensor) -> Tensor:
+    if not isinstance(output, Tensor):
+        raise AttackError(f"attack {name!r} returned {type(output).__name__}, expected a tensor of images")
+    if output.shape != clean.shape:
+        raise AttackError(f"attack {name!r} returned shape {tuple(output.shape)}, expected {tuple(clean.shape)}")
+    if not output.is_floating_point():
+        raise AttackError(f"attack {name!r} returned {output.dtype}, expected floating point images in [0, 1]")
+    output = output.detach().to(clean)
+    broken = int((~torch.isfinite(output)).flatten(1).any(1).sum())
+    if broken:
+        raise AttackError(f"attack {name!r} returned NaN or infinite values in {broken} of {len(output)} images")
+    return output
+
+
+def budget_norm(info: AttackInfo, settings: Mapping[str, Any]) -> str | None:
+    """Return the norm that bounds an attack: its parameter `norm` where it has one, else the declared one."""
+    chosen = settings.get("norm", info.norm)
+    return chosen if chosen is None else str(chosen)
+
+
+def bounded(
+    raw: Tensor,
+    clean: Tensor,
+    info: AttackInfo,
+    strength: float | None,
+    settings: Mapping[str, Any],
+    forwards: int,
+    backwards: int,
+    seconds: float,
+) -> Crafted:
+    """Measure how far an output leaves budget and box, then project it."""
+    norm = budget_norm(info, settings)
+    outside = float(torch.maximum(-raw.amin(), raw.amax() - 1).clamp_min(0))
+    violation = 0.0
+    reached = None
+    images = project(raw, clean, norm, strength)
+    if norm is not None and strength is not None:
+        violation = max(0.0, float((norm_of(norm, raw, clean) - strength).amax()))
+        if info.reaches_budget:
+            reached = bool((norm_of(norm, images, clean) >= strength - TOLERANCE).all())
+    return Crafted(images, strength, violation, outside, reached, forwards, backwards, seconds)
+
+
+def delta_swap(crafted: Crafted, clean: Tensor, labels: Tensor, norm: str | None, *, seed_key: Sequence[str | int]) -> Crafted:
+    """Give every image the perturbation of another image of its class, re-projected (control).
+
+    Same size and spectrum as the attack's, nothing specific to the image. Partners are a cycle through a random order
+    of each class, so that no image keeps its own.
+    """
+    started = time.perf_counter()
+    delta = crafted.images - clean
+    swapped = torch.empty_like(delta)
+    generator = torch.Generator().manual_seed(derive_seed(*seed_key, "delta_swap"))
+    for label in labels.unique():
+        members = torch.nonzero(labels == label).flatten()
+        order = members[torch.randperm(len(members), generator=generator).to(members.device)]
+        swapped[order] = delta[order.roll(1)]
+    images = project(clean + swapped, clean, norm, crafted.strength)
+    return Crafted(images, crafted.strength, 0.0, 0.0, None, 0, 0, time.perf_counter() - started)

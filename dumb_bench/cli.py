@@ -1,0 +1,268 @@
+"""The command line. Nothing heavy is imported before it is known which command runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dumb_bench.errors import DamagedFileError, InputError, SchemaError
+
+if TYPE_CHECKING:
+    from dumb_bench.catalogue import Catalogue
+
+app = typer.Typer(
+    help="How well do adversarial examples made on a surrogate fool a victim trained under other conditions?",
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
+)  # fmt: skip
+checks = typer.Typer(help="Check a plugin, or stored results.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(checks, name="check")
+
+GridFile = Annotated[Path, typer.Argument(metavar="GRID", help="A grid file (TOML).")]
+Results = Annotated[str, typer.Argument(metavar="RESULTS", help="A result folder, as `run` names it at its end.")]
+Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="A Python file with plugins; may be repeated.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+StorePlace = Annotated[str | None, typer.Option(help="Folder or URI of the store of finished units [default: .store beside the results].")]
+ResultsPlace = Annotated[str | None, typer.Option(help="Folder or URI for the results [default: results/NAME].")]
+MaxTests = Annotated[int, typer.Option(min=1, help="Refuse a grid of more tests than this.")]
+
+
+def main() -> None:
+    """Run the command line; turn errors of the user's into one line and exit code 2."""
+    try:
+        with _clean_errors():
+            app(standalone_mode=False, args=sys.argv[1:])
+    except SystemExit as ending:
+        sys.stdout.flush()
+        raise ending
+
+
+@contextmanager
+def _clean_errors() -> Iterator[None]:
+    import click
+
+    try:
+        yield
+    except (InputError, SchemaError) as error:
+        _fail(str(error))
+    except DamagedFileError as error:
+        _fail(f"{error}; run the grid again to restore it")
+    except click.exceptions.NoArgsIsHelpError as error:
+        typer.echo(error.ctx.get_help() if error.ctx else error.format_message())
+        raise SystemExit(2) from None
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx else "dumb-bench"
+        _fail(f"{error.format_message()} (see `{where} --help`)")
+    except click.exceptions.Exit as error:
+        raise SystemExit(error.exit_code) from None
+    except (click.Abort, KeyboardInterrupt):
+        typer.echo("interrupted", err=True)
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+
+
+def _fail(message: str) -> None:
+    for line in message.splitlines():
+        typer.echo(f"error: {line}", err=True)
+    raise SystemExit(2) from None
+
+
+def _catalogue(files: list[Path] | None) -> Catalogue:
+    from dumb_bench.catalogue import Catalogue, PluginFile
+
+    return Catalogue(tuple(PluginFile.read(path) for path in files or ()))
+
+
+@app.command()
+def run(
+    grid: GridFile,
+    results: ResultsPlace = None,
+    store: StorePlace = None,
+    address: Annotated[str, typer.Option(help="local, serial, auto, or HOST:PORT of a Ray cluster.")] = "local",
+    slots: Annotated[int | None, typer.Option(min=1, max=10_000, help="Units at a time [default: one a CPU].")] = None,
+    gpus_per_slot: Annotated[float, typer.Option(min=0.0, help="GPUs of a slot, possibly a fraction.")] = 0.0,
+    plugin: Plugins = None,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try units again that failed before.")] = False,
+    max_tests: MaxTests = 5_000_000,
+    report: Annotated[bool, typer.Option(help="Draw the report at the end.")] = True,
+) -> None:
+    """Run a grid: train, attack, score, write tables and a report. What is stored already is not done again."""
+    from rich.console import Console
+
+    from dumb_bench.grid import read_grid
+    from dumb_bench.runner.progress import ProgressWatcher
+    from dumb_bench.runner.run import RunOptions, run_grid
+    from dumb_bench.store.status import default_store
+
+    catalogue = _catalogue(plugin)
+    name = read_grid(grid, catalogue)[0].name
+    place = results or str(Path("results") / name)
+    options = RunOptions(
+        results=place, store=store or default_store(place), address=address, slots=slots, gpus=gpus_per_slot,
+        device="cuda" if gpus_per_slot > 0 else "cpu", retry_failed=retry_failed, max_tests=max_tests,
+    )  # fmt: skip
+    console = Console(stderr=True)
+    watcher = ProgressWatcher(console)
+    try:
+        summary = run_grid(grid, catalogue, options, watcher, lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True))
+    finally:
+        watcher.close()
+    for line in summary.quarantined:
+        typer.echo(f"damaged, moved to quarantine and done again: {line}", err=True)
+    if summary.cpu_seconds:
+        spent = ", ".join(f"{kind} {seconds:.0f}" for kind, seconds in sorted(summary.cpu_seconds.items()))
+        typer.echo(f"CPU seconds in the slots: {spent}")
+    done = ", ".join(f"{number:,} {kind}" for kind, number in sorted(summary.done.items()))
+    typer.echo(f"units done now: {done}" if done else "nothing to do: every unit is stored already")
+    typer.echo(f"rows in tests: {summary.rows.get('tests', 0):,} of {summary.planned:,} planned")
+    if summary.interrupted:
+        typer.echo("interrupted: what is done is stored; the same command goes on from here", err=True)
+        raise typer.Exit(summary.exit_code)
+    if summary.failures:
+        typer.echo(f"failed units: {summary.failures} (reasons: `dumb-bench status {place}`)", err=True)
+    typer.echo(f"results: {place}")
+    if report and "://" not in place:
+        page = _draw(place, str(Path("reports") / Path(place).name) if results is None else str(Path(place) / "report"))
+        typer.echo(f"report:  {page}")
+    raise typer.Exit(summary.exit_code)
+
+
+def _draw(results: str, out: str) -> str:
+    from dumb_bench.report.generate import generate
+
+    return str(generate(Path(results), Path(out)))
+
+
+@app.command()
+def plan(
+    grid: GridFile,
+    results: ResultsPlace = None,
+    store: StorePlace = None,
+    plugin: Plugins = None,
+    max_tests: MaxTests = 5_000_000,
+    as_json: AsJson = False,
+) -> None:
+    """Count what a grid asks for and what of it is done, estimate its cost, and name what cannot be. Writes nothing."""
+    from dumb_bench.runner.describe import describe_plan
+    from dumb_bench.store.status import default_store
+
+    def store_of(name: str) -> str:
+        return store or default_store(results or str(Path("results") / name))
+
+    found = describe_plan(grid, _catalogue(plugin), store_of, max_tests)
+    typer.echo(json.dumps(found, indent=1) if as_json else _plan_text(found))
+
+
+def _plan_text(found: dict[str, Any]) -> str:
+    from dumb_bench.wording import bytes_text, seconds_text
+
+    cost = found["estimate"]
+    total = found["tests"] + found["control_tests"]
+    lines = [
+        f"{found['name']}: {total:,} rows in tests = {found['tests']:,} tests + {found['control_tests']:,} of the controls",
+        f"  models             {found['models']:>12,}   ({found['surrogates']:,} surrogates, {found['victims']:,} victims)",
+        f"  adversarial sets   {found['adversarial_sets']:>12,}   (each made once)",
+        f"  units              {found['units']:>12,}   of which {found['done']:,} are done",
+        f"  rows stored        {found['tests_done']:>12,}   {found['recrafted']:,} stored sets would be crafted again",
+        f"  CPU time, one core {seconds_text(sum(cost[key] for key in ('training', 'crafting', 'scoring'))):>12}   "
+        f"about, without start-up: at most {seconds_text(cost['training'])} training, {seconds_text(cost['crafting'])} crafting, {seconds_text(cost['scoring'])} scoring",
+        f"  disk               {bytes_text(cost['table_bytes'] + cost['weight_bytes']):>12}   about",
+    ]
+    lines += [f"  left out: {item['what']}: {item['reason']}" for item in found["refused"]]
+    return "\n".join(lines)
+
+
+@app.command()
+def status(results: Results, store: StorePlace = None, as_json: AsJson = False) -> None:
+    """Say what is done, running and failed, from the store alone."""
+    from dumb_bench.store.status import read_status
+
+    found = read_status(results, store)
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+        return
+    typer.echo(f"{found['name']}: {found['tests_done']:,} of {found['tests']:,} rows, {found['models_done']:,} of {found['models']:,} models")
+    typer.echo(f"running: {len(found['running'])}, failed: {len(found['failed'])}, last event: {found['last_event'] or 'none'}")
+    for item in found["failed"]:
+        typer.echo(f"  failed: {item['unit']}: {item['error_type']}: {item['message'].splitlines()[0]}")
+
+
+@app.command()
+def report(
+    results: Results,
+    out: Annotated[Path | None, typer.Option(help="Folder of the report [default: reports/NAME].")] = None,
+) -> None:
+    """Draw every figure and table again from stored results; neither torch nor Ray is needed."""
+    typer.echo(f"report: {_draw(results, str(out or Path('reports') / Path(results.rstrip('/')).name))}")
+
+
+@app.command("list")
+def list_plugins(
+    kind: Annotated[str, typer.Argument(help="attacks, sources, tasks, architectures, posteriors, defences, deliveries or figures.")],
+    plugin: Plugins = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what a grid can name."""
+    from dumb_bench.listing import listing
+
+    rows = listing(kind, _catalogue(plugin))
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    columns = list(rows[0]) if rows else []
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*("" if row[column] is None else str(row[column]) for column in columns))
+    Console(markup=False, highlight=False).print(table)
+
+
+@checks.command("attack")
+def check_attack(name: str, plugin: Plugins = None, as_json: AsJson = False) -> None:
+    """Run the conformance checks on an attack; exit 3 when one fails."""
+    from dumb_bench.conformance import check_attack as conform
+
+    rows = [item._asdict() for item in conform(_catalogue(plugin), name)]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+    else:
+        for row in rows:
+            typer.echo(f"{row['verdict']:<8} {row['check']:<22} {row['reason']}")
+    if any(row["verdict"] == "failed" for row in rows):
+        raise typer.Exit(3)
+
+
+@checks.command("results")
+def check_results(results: Results, store: StorePlace = None) -> None:
+    """Read and verify every file of a result folder and of its store; exit 3 when one is damaged."""
+    from dumb_bench.store.status import check_folder
+
+    problems, checked = check_folder(results, store)
+    for problem in problems:
+        typer.echo(f"damaged: {problem}")
+    typer.echo(f"{checked}; {len(problems)} damaged" + (": run the grid again to restore them" if problems else ""))
+    if problems:
+        raise typer.Exit(3)
+
+
+@app.command()
+def compact(results: Results, store: StorePlace = None) -> None:
+    """Merge the store's loose parts into segments and write the result folder's tables again."""
+    from dumb_bench.store.status import compact_results
+
+    rows = compact_results(results, store)
+    typer.echo(", ".join(f"{name} {number:,}" for name, number in rows.items()))
+
+

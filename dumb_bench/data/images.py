@@ -1,0 +1,112 @@
+"""From a source to the images that are used: one split of it, checked; and the images that are attacked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from dumb_bench.catalogue import Catalogue
+from dumb_bench.data.base import SPLITS, SourceInfo, Split
+from dumb_bench.data.tasks import Task, task_named
+from dumb_bench.errors import InputError, unknown
+from dumb_bench.seeding import derive_seed
+from dumb_bench.spec import ImagesSpec, Plugin
+
+_KEPT = 32
+"""Splits that a process keeps in memory."""
+
+
+def permutation(count: int, *key: str | int) -> npt.NDArray[np.int64]:
+    """Return a permutation (count,) of 0..count-1 that depends on the key alone, with every library version."""
+    return np.array(sorted(range(count), key=lambda index: derive_seed(*key, index)), dtype=np.int64)
+
+
+@lru_cache(maxsize=_KEPT)
+def load_split(catalogue: Catalogue, task: str, source: Plugin, split: str) -> Split:
+    """Return one split of a source, checked and read-only; a process loads it once.
+
+    Raises:
+        InputError: unknown task, source or split; the source does not offer the task; or it returned something else
+            than (N, C, H, W) uint8 images of the task's shape, int64 labels of its classes and unique ids.
+    """
+    if split not in SPLITS:
+        raise InputError(unknown("split", split, SPLITS))
+    entry = catalogue.get("sources", source.name)
+    wanted = task_named(task)
+    info: SourceInfo = entry.info
+    if task not in info.tasks:
+        raise InputError(f"source {source.name!r}: {unknown('task', task, info.tasks)}")
+    found = entry.call(task, split, **source.as_dict())
+    problem = _fault(found, wanted)
+    if problem:
+        raise InputError(f"source {source.name!r}, task {task!r}, split {split!r}: {problem}")
+    for array in (found.images, found.labels):
+        array.flags.writeable = False
+    return Split(*found)
+
+
+def _fault(found: object, task: Task) -> str:
+    """Return what is wrong with a source's answer, or nothing."""
+    if not isinstance(found, Split):
+        return f"expected a Split(images, labels, ids), got {type(found).__name__}"
+    images, labels, ids = found
+    for name, array, kind in (("images", images, np.uint8), ("labels", labels, np.int64)):
+        if not isinstance(array, np.ndarray) or array.dtype != kind:
+            got = getattr(array, "dtype", type(array).__name__)
+            return f"expected {name} as a NumPy array of {kind.__name__}, got {got}"
+    if images.shape[1:] != task.image_shape:
+        return f"expected images (N, {', '.join(map(str, task.image_shape))}), got {images.shape}"
+    if labels.shape != (len(images),) or len(ids) != len(images):
+        return f"expected equal lengths, got {len(images)} images, labels {labels.shape}, {len(ids)} ids"
+    if len(images) == 0:
+        return "holds no image"
+    classes = len(task.classes)
+    if labels.min() < 0 or labels.max() >= classes:
+        return f"expected labels 0 to {classes - 1}, got {labels.min()} to {labels.max()}"
+    missing = sorted(set(range(classes)) - set(np.unique(labels).tolist()))
+    if missing:
+        return f"holds no image of class {task.classes[missing[0]]!r}"
+    if not all(isinstance(name, str) for name in ids):
+        return "expected ids that are strings"
+    name, times = Counter(ids).most_common(1)[0]
+    return f"expected unique ids, got {name!r} {times} times" if times > 1 else ""
+
+
+def select(split: Split, *, per_class: int, key: tuple[str | int, ...]) -> Split:
+    """Return `per_class` images of each class, chosen by the key and the ids alone.
+
+    The order goes round the classes (one image of each, then the next of each), so a smaller selection is the
+    beginning of a larger one, and neither depends on the order in which the source lists its images.
+
+    Raises:
+        InputError: a class has fewer images, or `per_class` is below 1.
+    """
+    if per_class < 1:
+        raise InputError(f"images.per_class: expected at least 1, got {per_class}")
+    ranks = [derive_seed(*key, name) for name in split.ids]
+    chosen = []
+    for label in range(int(split.labels.max()) + 1):
+        own = sorted(np.flatnonzero(split.labels == label).tolist(), key=ranks.__getitem__)
+        if len(own) < per_class:
+            raise InputError(
+                f"images.per_class: expected at most {len(own)} (class {label} has no more), got {per_class}"
+            )
+        chosen.append(own[:per_class])
+    order = np.array(chosen, dtype=np.int64).T.ravel()
+    return Split(split.images[order], split.labels[order], tuple(split.ids[index] for index in order))
+
+
+def attacked_images(catalogue: Catalogue, images: ImagesSpec) -> Split:
+    """Return the images that a spec names: the same for every surrogate, attack and victim.
+
+    Raises:
+        InputError: as `load_split` and `select`, naming the source.
+    """
+    split = load_split(catalogue, images.task, images.source, images.split)
+    try:
+        return select(split, per_class=images.per_class, key=(images.task, images.source.name, images.split))
+    except InputError as error:
+        raise InputError(f"{error} in split {images.split!r} of source {images.source.name!r}") from None

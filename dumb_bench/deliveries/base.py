@@ -1,0 +1,28 @@
+"""The contract of a delivery: how an image, clean or adversarial, reaches the victim."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+from torch import Tensor
+
+from dumb_bench.catalogue import PluginInfo, mark
+
+_Delivery = TypeVar("_Delivery", bound=Callable[..., Tensor])
+
+
+class DeliveryInfo(NamedTuple):
+    """lossless: an 8-bit image arrives as it was, bit for bit, so that `identity` must never succeed."""
+
+    lossless: bool
+
+
+def delivery(name: str, *, lossless: bool, version: int = 1) -> Callable[[_Delivery], _Delivery]:
+    """Declare a function `(images) -> images` on (N, C, H, W) float32 in [0, 1] as a delivery."""
+    info = DeliveryInfo(lossless)
+
+    def decorate(call: _Delivery) -> _Delivery:
+        return mark(call, PluginInfo("deliveries", name, version, info))
+
+    return decorate

@@ -1,0 +1,74 @@
+"""Networks asked for labels: predictions, margins and the counts of a test."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+BATCH = 128
+"""Images a forward pass when scoring. Part of the protocol: another batch size may change the last bit of a logit."""
+
+Labels = npt.NDArray[np.int64]
+
+
+def logits_of(network: nn.Module, images: Tensor) -> Tensor:
+    """Return the logits (N, K) float32 of images (N, C, H, W) in [0, 1], in batches of 128."""
+    with torch.inference_mode():
+        return torch.cat([network(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]).float()
+
+
+def mean_logits_of(networks: tuple[nn.Module, ...], images: Tensor) -> Tensor:
+    """Return the mean over weight samples of the logits: how a victim with several samples answers."""
+    total = logits_of(networks[0], images)
+    for network in networks[1:]:
+        total = total + logits_of(network, images)
+    return total if len(networks) == 1 else total / len(networks)
+
+
+def margins_of(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the true class's logit minus the best other one, (N,); negative where the label is wrong."""
+    true = logits.gather(1, labels[:, None]).squeeze(1)
+    others = logits.scatter(1, labels[:, None], float("-inf")).amax(1)
+    return true - others
+
+
+class Counts(NamedTuple):
+    """The counts of one test; `class_*` hold one entry a class, in the task's order."""
+
+    n_images: int
+    n_victim_correct: int
+    n_victim_correct_raw: int
+    n_success: int
+    class_images: list[int]
+    class_victim_correct: list[int]
+    class_success: list[int]
+
+
+def count(labels: Labels, raw: Labels, clean: Labels, delivered: Labels, num_classes: int) -> Counts:
+    """Count one test.
+
+    Args:
+        labels: (N,) the truth. raw: (N,) the victim's labels for the clean images as they are. clean: the same under
+            the test's delivery. delivered: its labels for the delivered adversarial images.
+
+    A success is an image that the victim gets right clean, under the same delivery, and wrong when attacked.
+    """
+    correct = clean == labels
+    success = correct & (delivered != labels)
+
+    def by_class(chosen: npt.NDArray[np.bool_]) -> list[int]:
+        return [int(value) for value in np.bincount(labels[chosen], minlength=num_classes)]
+
+    return Counts(
+        n_images=len(labels),
+        n_victim_correct=int(correct.sum()),
+        n_victim_correct_raw=int((raw == labels).sum()),
+        n_success=int(success.sum()),
+        class_images=by_class(np.ones(len(labels), dtype=bool)),
+        class_victim_correct=by_class(correct),
+        class_success=by_class(success),
+    )

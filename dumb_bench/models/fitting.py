@@ -1,0 +1,179 @@
+"""The one training loop."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from dumb_bench.defences.base import Defence
+from dumb_bench.models.recipes import Recipe
+from dumb_bench.posteriors.base import Epoch, EpochHook, History, Schedule, State, StepHook, cosine, state_of
+
+_EVALUATION_BATCH = 256
+
+
+class Images(NamedTuple):
+    """images: (N, C, H, W) uint8. labels: (N,) int64. Both on the device that trains."""
+
+    images: Tensor
+    labels: Tensor
+
+
+class Validation(NamedTuple):
+    """loss: mean cross entropy. f1: macro F1, 0..1."""
+
+    loss: float
+    f1: float
+
+
+class EarlyStopping:
+    """Which epoch is kept, and when to stop.
+
+    Kept: the highest validation F1, among equal ones the lowest validation loss, then the earliest. Stop: `patience`
+    epochs have passed since F1 last rose by more than `min_delta` (a lower loss alone does not count).
+    """
+
+    def __init__(self, patience: int, min_delta: float) -> None:
+        self.patience = patience
+        self.min_delta = min_delta
+        self.selected = 0
+        self.stop = False
+        self._best = (-math.inf, -math.inf)
+        self._reference = -math.inf
+        self._since = 0
+
+    def update(self, epoch: int, validation: Validation) -> bool:
+        """Take note of an epoch; return whether it is the best so far."""
+        if validation.f1 > self._reference + self.min_delta:
+            self._reference, self._since = validation.f1, 0
+        else:
+            self._since += 1
+        self.stop = self._since >= self.patience
+        score = (validation.f1, -validation.loss)
+        if score[0] <= self._best[0]:
+            return False
+        self._best, self.selected = score, epoch
+        return True
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed PyTorch's global generators (CPU, and the device's) inside the block and restore them after."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+def macro_f1(predictions: Tensor, labels: Tensor, classes: int) -> float:
+    """Return the mean over classes of 2 TP / (2 TP + FP + FN), 0 for a class neither present nor predicted.
+
+    predictions, labels: (N,) int64. torchmetrics' multiclass F1 would cost 6 s of import in every process.
+    """
+    table = torch.bincount(labels * classes + predictions, minlength=classes**2).view(classes, classes).double()
+    return float((2 * table.diag() / (table.sum(0) + table.sum(1)).clamp(min=1)).mean())
+
+
+def scaled(images: Tensor) -> Tensor:
+    """Return uint8 images as float32 in [0, 1]."""
+    return images.float().div_(255)
+
+
+def noisy(images: Tensor, noise: float, generator: torch.Generator) -> Tensor:
+    """Add Gaussian noise, its standard deviation drawn for each image from U(0, noise), and clip to [0, 1].
+
+    images: (N, C, H, W) in [0, 1]. The noise is drawn on the CPU, so it is the same on every device.
+    """
+    sigma = noise * torch.rand(len(images), 1, 1, 1, generator=generator)
+    drawn = sigma * torch.randn(images.shape, generator=generator)
+    return (images + drawn.to(images.device)).clamp_(0, 1)
+
+
+def validate(network: nn.Module, data: Images) -> Validation:
+    """Return loss and macro F1 on clean images; the network is left in eval mode."""
+    network.eval()
+    with torch.inference_mode():
+        logits = torch.cat([network(scaled(images)) for images in torch.split(data.images, _EVALUATION_BATCH)])
+    loss = float(nn.functional.cross_entropy(logits, data.labels))
+    return Validation(loss, macro_f1(logits.argmax(1), data.labels, logits.shape[1]))
+
+
+def batches_per_epoch(images: int, batch: int) -> int:
+    """Return how many mini-batches an epoch has. They differ by one image at most, so none is too small for BatchNorm."""
+    return math.ceil(images / batch)
+
+
+def fit(
+    network: nn.Module,
+    train: Images,
+    validation: Images,
+    recipe: Recipe,
+    defence: Defence,
+    seed: Callable[[str], int],
+    *,
+    epochs: int | None = None,
+    schedule: Schedule | None = None,
+    early_stopping: bool = True,
+    on_epoch_end: EpochHook | None = None,
+    on_step_end: StepHook | None = None,
+) -> History:
+    """Train a network in place; arguments and errors as `TrainingProblem.fit`. seed: of each purpose."""
+    total = recipe.epochs if epochs is None else epochs
+    parts = batches_per_epoch(len(train.labels), recipe.batch)
+    rate = schedule or (cosine(recipe.lr, total * parts) if recipe.schedule == "cosine" else lambda step: recipe.lr)
+    optimiser = _optimiser(network, recipe)
+    order, noise, draw = (torch.Generator().manual_seed(seed(purpose)) for purpose in ("order", "noise", "defence"))
+    stopping = EarlyStopping(recipe.patience, recipe.min_delta)
+    best: State = {}
+    done: list[Epoch] = []
+    with seeded(seed("dropout"), train.labels.device):
+        for number in range(1, total + 1):
+            network.train()
+            losses: list[Tensor] = []
+            chosen = torch.randperm(len(train.labels), generator=order).to(train.labels.device)
+            for part in chosen.tensor_split(parts):
+                images = scaled(train.images[part])
+                if recipe.noise > 0:
+                    images = noisy(images, recipe.noise, noise)
+                step = (number - 1) * parts + len(losses)
+                for group in optimiser.param_groups:
+                    group["lr"] = rate(step)
+                optimiser.zero_grad()
+                loss = defence.loss(network, images, train.labels[part], draw)
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimiser.step()
+                losses.append(loss.detach() * len(part))
+                if on_step_end is not None:
+                    on_step_end(step, rate(step), network)
+            mean = float(torch.stack(losses).sum()) / len(train.labels)
+            if not math.isfinite(mean):
+                raise FloatingPointError(
+                    f"training diverged: the loss of epoch {number} is {mean}; lower the recipe's lr"
+                )
+            measured = validate(network, validation)
+            done.append(Epoch(number, mean, measured.loss, measured.f1))
+            if stopping.update(number, measured) and early_stopping:
+                best = state_of(network)
+            if on_epoch_end is not None:
+                on_epoch_end(done[-1], network)
+            if stopping.stop and early_stopping:
+                break
+    if early_stopping:
+        network.load_state_dict(best)
+    network.eval()
+    return History(tuple(done), stopping.selected if early_stopping else total)
+
+
+def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    if recipe.optimiser == "adam":
+        return torch.optim.Adam(
+            network.parameters(), lr=recipe.lr, betas=(recipe.momentum, 0.999), weight_decay=recipe.weight_decay
+        )
+    return torch.optim.SGD(
+        network.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
+    )

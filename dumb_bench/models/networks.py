@@ -1,0 +1,38 @@
+"""The network that a spec names, without its weights."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from dumb_bench.architectures.base import ArchitectureInfo
+from dumb_bench.catalogue import Catalogue
+from dumb_bench.data.tasks import task_named
+from dumb_bench.errors import InputError, unknown
+from dumb_bench.models.fitting import seeded
+from dumb_bench.spec import ModelSpec
+
+INITS = ("random",)
+"""The initial weights that models can start from."""
+
+
+def fresh_network(spec: ModelSpec, catalogue: Catalogue, seed: int) -> nn.Module:
+    """Return the spec's network on the CPU, in train mode, its weights drawn by the seed; global generators unchanged.
+
+    Raises:
+        InputError: unknown task, architecture or init, or images smaller than the architecture takes.
+    """
+    if spec.init not in INITS:
+        raise InputError(f"architecture {spec.architecture.name!r}: {unknown('init', spec.init, INITS)}")
+    task = task_named(spec.task)
+    entry = catalogue.get("architectures", spec.architecture.name)
+    info: ArchitectureInfo = entry.info
+    side = min(task.image_shape[1:])
+    if side < info.min_side:
+        raise InputError(
+            f"architecture {spec.architecture.name!r}: takes images of at least {info.min_side} px, "
+            f"those of task {spec.task!r} have {side}"
+        )
+    with seeded(seed, torch.device("cpu")):
+        network: nn.Module = entry.call(len(task.classes), task.image_shape, **spec.architecture.as_dict())
+    return network

@@ -1,0 +1,36 @@
+"""From weight samples to networks that can be attacked and scored."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from dumb_bench.catalogue import Catalogue
+from dumb_bench.defences.base import Defence
+from dumb_bench.errors import InputError
+from dumb_bench.models.networks import fresh_network
+from dumb_bench.posteriors.base import WeightSamples
+from dumb_bench.spec import ModelSpec
+
+
+def networks(
+    spec: ModelSpec, catalogue: Catalogue, samples: WeightSamples, *, device: str = "cpu"
+) -> tuple[nn.Module, ...]:
+    """Return the spec's first `spec.samples` networks, each inside the defence: eval mode, no parameter wants a gradient.
+
+    Each maps images (N, C, H, W) in [0, 1] to logits (N, K).
+
+    Raises:
+        InputError: an unknown name in the spec, samples of a kind that is no list of networks, or
+            fewer samples than the spec says.
+    """
+    if samples.kind != "samples":
+        raise InputError(f"posterior {spec.posterior.name!r}: samples of kind {samples.kind!r} cannot be used yet")
+    entry = catalogue.get("defences", spec.defence.name)
+    defence: Defence = entry.call(**spec.defence.as_dict())
+    found = []
+    for state in samples.prefix(spec.samples).states:
+        network = fresh_network(spec, catalogue, seed=0)
+        network.load_state_dict(dict(state))
+        found.append(defence.wrap(network).to(torch.device(device)).eval().requires_grad_(False))
+    return tuple(found)

@@ -1,0 +1,162 @@
+"""From the spec of a model to its weight samples and the row of the table `models` that describes its training."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from dumb_bench.catalogue import Catalogue
+from dumb_bench.data.balance import subsample, subset_members
+from dumb_bench.data.base import Split
+from dumb_bench.data.images import load_split
+from dumb_bench.defences.base import Defence
+from dumb_bench.models.fitting import Images, batches_per_epoch, fit
+from dumb_bench.models.networks import fresh_network
+from dumb_bench.models.recipes import Recipe, recipe_of
+from dumb_bench.posteriors.base import EpochHook, History, Schedule, StepHook, WeightSamples
+from dumb_bench.seeding import derive_seed
+from dumb_bench.spec import ModelSpec
+
+
+class TrainedModel(NamedTuple):
+    """record: the columns of the table `models` that training knows."""
+
+    samples: WeightSamples
+    record: dict[str, Any]
+
+
+class TrainingImages(NamedTuple):
+    """What a model is trained on, after subset and balance."""
+
+    train: Split
+    validation: Split
+
+
+def training_images(spec: ModelSpec, catalogue: Catalogue) -> TrainingImages:
+    """Return the training and validation images of a model: subset first, then balance, both drawn by seeds.
+
+    The halves of a source are the same for every model; the balance's sub-sample is drawn by the model's own seed.
+    The balance mode `fixed_total` leaves validation whole.
+
+    Raises:
+        InputError: unknown source, subset, balance or mode, or too few images for the balance.
+    """
+    train = load_split(catalogue, spec.task, spec.source, "train")
+    validation = load_split(catalogue, spec.task, spec.source, "validation")
+    halves = derive_seed(spec.task, spec.source.name, "halves")
+    train = _taken(train, subset_members(train.labels, spec.subset, halves))
+    train = _taken(train, subsample(train.labels, spec.balance, spec.balance_mode, _seed(spec, "subsample")))
+    if spec.balance_mode == "paper":
+        seed = _seed(spec, "validation")
+        validation = _taken(validation, subsample(validation.labels, spec.balance, spec.balance_mode, seed))
+    return TrainingImages(train, validation)
+
+
+def train_model(spec: ModelSpec, catalogue: Catalogue, *, device: str = "cpu") -> TrainedModel:
+    """Train a model. Its bits depend on spec, library versions, device type and thread count alone.
+
+    Raises:
+        InputError: a name or value of the spec is unknown or out of range.
+        FloatingPointError: the loss is not finite.
+    """
+    started = time.perf_counter()
+    data = training_images(spec, catalogue)
+    problem = _Problem(spec, catalogue, recipe_of(spec.recipe), data, torch.device(device))
+    posterior = catalogue.get("posteriors", spec.posterior.name)
+    samples: WeightSamples = posterior.call(problem, **spec.posterior.as_dict())
+    seconds = time.perf_counter() - started
+    epochs = [epoch for history in problem.histories for epoch in history.epochs]
+    ids = "\n".join(sorted(data.train.ids))
+    record = {
+        "recipe_params": json.dumps(problem.recipe.model_dump(), sort_keys=True),
+        "epochs": len(epochs),
+        "selected_epoch": problem.histories[0].selected if len(problem.histories) == 1 else None,
+        "seconds": seconds,
+        "parameters": sum(weight.numel() for weight in problem.build().parameters()),
+        "train_images": len(data.train.ids),
+        "train_counts": np.bincount(data.train.labels).tolist(),
+        "train_ids_sha256": hashlib.sha256(ids.encode()).hexdigest(),
+        "curve_epoch": [epoch.number for epoch in epochs],
+        "curve_loss": [epoch.loss for epoch in epochs],
+        "curve_validation_loss": [epoch.validation_loss for epoch in epochs],
+        "curve_validation_f1": [epoch.validation_f1 for epoch in epochs],
+    }
+    return TrainedModel(samples, record)
+
+
+@dataclass
+class _Problem:
+    """The `TrainingProblem` of a spec."""
+
+    spec: ModelSpec
+    catalogue: Catalogue
+    recipe: Recipe
+    data: TrainingImages
+    device: torch.device
+    histories: list[History] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        defence = self.catalogue.get("defences", self.spec.defence.name)
+        self._defence: Defence = defence.call(**self.spec.defence.as_dict())
+        self._train, self._validation = (_on_device(split, self.device) for split in self.data)
+
+    @property
+    def train_images(self) -> int:
+        return len(self.data.train.ids)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return batches_per_epoch(self.train_images, self.recipe.batch)
+
+    def seed(self, purpose: str, member: int = 0) -> int:
+        return _seed(self.spec, purpose, member)
+
+    def build(self, member: int = 0) -> nn.Module:
+        return fresh_network(self.spec, self.catalogue, self.seed("init", member)).to(self.device)
+
+    def fit(
+        self,
+        network: nn.Module,
+        *,
+        member: int = 0,
+        epochs: int | None = None,
+        schedule: Schedule | None = None,
+        early_stopping: bool = True,
+        on_epoch_end: EpochHook | None = None,
+        on_step_end: StepHook | None = None,
+    ) -> History:
+        history = fit(
+            network,
+            self._train,
+            self._validation,
+            self.recipe,
+            self._defence,
+            lambda purpose: self.seed(purpose, member),
+            epochs=epochs,
+            schedule=schedule,
+            early_stopping=early_stopping,
+            on_epoch_end=on_epoch_end,
+            on_step_end=on_step_end,
+        )
+        self.histories.append(history)
+        return history
+
+
+def _seed(spec: ModelSpec, purpose: str, member: int = 0) -> int:
+    return derive_seed(*spec.training_key, member, purpose)
+
+
+def _taken(split: Split, indices: npt.NDArray[np.int64]) -> Split:
+    return Split(split.images[indices], split.labels[indices], tuple(split.ids[index] for index in indices))
+
+
+def _on_device(split: Split, device: torch.device) -> Images:
+    return Images(torch.tensor(split.images, device=device), torch.tensor(split.labels, device=device))

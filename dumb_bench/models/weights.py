@@ -1,0 +1,47 @@
+"""Weight samples as bytes: safetensors, never pickle."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, get_args
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from dumb_bench.errors import DamagedFileError
+from dumb_bench.posteriors.base import Kind, WeightSamples
+
+_KINDS: tuple[str, ...] = get_args(Kind)
+
+
+def to_bytes(samples: WeightSamples) -> bytes:
+    """Return samples as one safetensors file: tensor `3/name` is `name` of sample 3, the metadata holds the kind.
+
+    Equal samples give equal bytes (the metadata has a single entry: safetensors writes several in no fixed order).
+    """
+    tensors = {
+        f"{number}/{name}": value for number, state in enumerate(samples.states) for name, value in state.items()
+    }
+    return save(tensors, metadata={"kind": samples.kind})
+
+
+def from_bytes(data: bytes) -> WeightSamples:
+    """Return the samples that `to_bytes` wrote.
+
+    Raises:
+        DamagedFileError: the bytes are torn, or are not weight samples.
+    """
+    try:
+        tensors = load(data)
+        header: dict[str, Any] = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        kind: Any = header["__metadata__"]["kind"]
+        states: dict[int, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            number, _, name = key.partition("/")
+            states.setdefault(int(number), {})[name] = value
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise DamagedFileError("weights", f"no weight samples ({type(error).__name__}: {error})") from None
+    if kind not in _KINDS or sorted(states) != list(range(len(states))) or not states:
+        raise DamagedFileError("weights", f"no weight samples (kind {kind!r}, samples {sorted(states)})")
+    return WeightSamples(tuple(states[number] for number in range(len(states))), kind)

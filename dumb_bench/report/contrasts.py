@@ -1,0 +1,158 @@
+"""Success by case with its intervals, the noise control beside it, and what differs from C1."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dumb_bench.case import CASES
+from dumb_bench.report.effects import Design, Interval, design, holm, interval, take
+from dumb_bench.report.rates import equal_weights
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+WHITE_BOX = "WB"
+"""The pseudo-case of tests whose victim is the surrogate itself."""
+
+COLUMNS = (
+    "population", "reference", "label", "setting", "strength", "norm", "primary", "largest", "case", "rate", "low",
+    "high", "df", "reason", "n_tests", "n_images", "n_surrogates", "n_victims", "noise", "noise_n", "excess", "excess_low",
+    "excess_high", "excess_p", "excess_reason", "swap", "swap_n", "minus_c1", "minus_c1_low", "minus_c1_high",
+    "minus_c1_p", "minus_c1_holm", "minus_c1_reason", "own_source_images", "other_source_images",
+)  # fmt: skip
+
+_MATCH = ["surrogate_id", "victim_id", "image_source", "delivery", "defence_known", "population", "norm", "strength"]
+
+Rows = NDArray[np.int64]
+
+
+def _weights(rows: Rows, sources: NDArray[np.object_], size: int) -> NDArray[np.float64]:
+    weight = np.zeros(size)
+    np.add.at(weight, rows, equal_weights(sources[rows]))
+    return weight
+
+
+def _noise_rows(tests: pd.DataFrame) -> Rows:
+    """Return for each test the row of its noise control: same victim, images, delivery, norm and strength; -1 without."""
+    noise = tests.loc[tests["role"] == "noise", _MATCH].assign(noise=np.flatnonzero(tests["role"] == "noise"))
+    if noise.empty:
+        return np.full(len(tests), -1, dtype=np.int64)
+    found = tests[_MATCH].merge(noise.drop_duplicates(_MATCH), on=_MATCH, how="left")["noise"]
+    found = found.where((tests["role"] != "noise") & tests["norm"].notna())
+    return found.fillna(-1).to_numpy(dtype=np.int64)
+
+
+def _mean(rates: NDArray[np.float64], rows: Rows, sources: NDArray[np.object_]) -> float:
+    return float(equal_weights(sources[rows]) @ rates[rows]) if len(rows) else float("nan")
+
+
+def summary(tests: pd.DataFrame) -> pd.DataFrame:
+    """Return one row a (population, label, setting, case): columns `COLUMNS`. `tests` as `groups.prepared` returns them.
+
+    rate: mean success of the case's tests. Denominator of a test: the images that its victim gets right when clean;
+    equal weight for image sources, and for tests within one. White-box tests are the case `WB`, without an interval.
+    noise: the same mean over the noise controls of the same victims, images, norm and strength (null where the attack
+    has no norm); excess = rate - noise over the tests that have such a control. swap: the mean of the `delta_swap`
+    control. minus_c1: rate - rate of C1, with p values adjusted by Holm over the seven cases. Intervals: `effects`.
+    own_source_images, other_source_images: the rate by whose test images were attacked, the surrogate's source's or not.
+    """
+    import pandas as pd
+
+    if tests.empty:
+        return pd.DataFrame(columns=list(COLUMNS))
+    tests = tests.reset_index(drop=True)
+    plan = design(tests)
+    noise = _noise_rows(tests)
+    swaps = tests[tests["role"] == "swap"]
+    swap_groups = {key: group.index.to_numpy() for key, group in swaps.groupby(["population", "base", "setting"])}
+    shown = tests[tests["role"].isin(["attack", "swap"]) | ((tests["role"] == "noise") & (tests["label"] == "sign_noise"))]
+    rows: list[dict[str, Any]] = []
+    for key, group in shown.groupby(["population", "label", "norm", "setting"], sort=True, dropna=False):
+        population, label, norm, setting = key
+        first = group.iloc[0]
+        head = {
+            "population": population, "label": label, "setting": setting, "norm": norm, "reference": first["reference"],
+            "strength": first["strength"] if setting != "tuned" else np.nan, "primary": first["primary"],
+            "largest": first["largest"],
+        }  # fmt: skip
+        swap = swap_groups.get((population, label, setting), np.zeros(0, dtype=np.int64))
+        rows += [{**head, **row} for row in _cases(tests, plan, group.index.to_numpy(), noise, swap)]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _cases(tests: pd.DataFrame, plan: Design, members: Rows, noise: Rows, swap: Rows) -> list[dict[str, Any]]:
+    """Return the rows of one label at one setting, C1 to C8 and `WB`; `members`, `swap`: positions in `tests`."""
+    counted = tests["counted"].to_numpy(dtype=bool)
+    white_box = tests["white_box"].to_numpy(dtype=bool)
+    case_of_test = tests["case"].to_numpy(dtype=object)
+    kept = members[counted[members]]
+    controls = noise[kept]
+    taken = np.concatenate([kept, np.unique(controls[controls >= 0])])
+    small = take(plan, taken)
+    place = np.full(len(tests), -1, dtype=np.int64)
+    place[taken] = np.arange(len(taken))
+    rates = tests["asr"].to_numpy(dtype=np.float64)
+    sources = tests["image_source"].to_numpy(dtype=object)
+    size = len(taken)
+    rows: list[dict[str, Any]] = []
+    first = np.zeros(size)
+    for case in CASES:
+        here = np.flatnonzero(case_of_test[kept] == case)
+        if not len(here):
+            continue
+        weight = _weights(here, sources[taken], size)
+        found = interval(small, rates[taken], weight, low=0.0)
+        row = _described(tests, kept[here], noise, swap[counted[swap] & (case_of_test[swap] == case)])
+        row |= {"case": case, "low": found.low, "high": found.high, "df": found.df, "reason": found.reason}
+        matched = here[controls[here] >= 0]
+        if len(matched):
+            beside = place[controls[matched]]
+            both = _weights(matched, sources[taken], size) - _weights(beside, sources[taken], size)
+            row |= _named("excess", interval(small, rates[taken], both))
+        if case == "C1":
+            first = weight
+        elif first.any():
+            row |= _named("minus_c1", interval(small, rates[taken], weight - first))
+        rows.append(row)
+    adjusted = holm([row.get("minus_c1_p", float("nan")) for row in rows])
+    rows = [{**row, "minus_c1_holm": value} for row, value in zip(rows, adjusted, strict=True)]
+    own = members[white_box[members]]
+    if len(own):
+        row = _described(tests, own, noise, swap[white_box[swap]])
+        rows.append({**row, "case": WHITE_BOX, "reason": "white box: shown apart"})
+    return rows
+
+
+def _described(tests: pd.DataFrame, here: Rows, noise: Rows, swap: Rows) -> dict[str, Any]:
+    """Return the plain means of some tests, of their noise controls and of their delta_swap controls, with counts."""
+    rates = tests["asr"].to_numpy(dtype=np.float64)
+    sources = tests["image_source"].to_numpy(dtype=object)
+    part = tests.iloc[here]
+    own = (part["image_source"] == part["surrogate_source"]).to_numpy()
+    beside = noise[here][noise[here] >= 0]
+    return {
+        "rate": _mean(rates, here, sources),
+        "n_tests": len(here),
+        "n_images": float(part["n_victim_correct"].median()),
+        "n_surrogates": part["surrogate_id"].nunique(),
+        "n_victims": part["victim_id"].nunique(),
+        "noise": _mean(rates, beside, sources),
+        "noise_n": len(beside),
+        "swap": _mean(rates, swap, sources),
+        "swap_n": len(swap),
+        "own_source_images": _mean(rates, here[own], sources),
+        "other_source_images": _mean(rates, here[~own], sources),
+    }
+
+
+def _named(name: str, found: Interval) -> dict[str, Any]:
+    return {
+        name: found.estimate,
+        f"{name}_low": found.low,
+        f"{name}_high": found.high,
+        f"{name}_p": found.p,
+        f"{name}_reason": found.reason,
+    }

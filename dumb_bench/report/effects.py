@@ -1,0 +1,290 @@
+"""Intervals for means over tests that share models, valid for new seeds on the same images.
+
+The tests of a group share surrogates and victims, so they are not independent. Factor levels (source, architecture,
+balance, defence, posterior, ...) are fixed; seeds are random within a *cell*, one combination of levels in one role. In
+
+    y_ij = mu(cell of i, cell of j) + a_i + b_j + e_ij          surrogate i, victim j
+
+an estimate is a weighted sum of tests, theta = sum_t w_t y_t (for a mean w = 1/n; for a difference of two means 1/n and
+-1/n'). With y centred within its stratum (the two cells and everything else that is fixed), a model's contribution is
+
+    g_i = sum of w_t y_t over the tests in which i is surrogate or victim (both, where one model plays both roles)
+
+and, with m models in a cell k,
+
+    V_k = m/(m-1) sum_i (g_i - mean g)^2,      G = sum_k V_k      (in two pools G = Vs + Vv)
+
+Each e_ij sits in two contributions, so E[G] = V + Ve. In a block of two cells where every pair was tested, with x_ij
+the weighted sum of the pair's tests (both directions) and r_ij its residual from row and column means,
+
+    Ve = sum over blocks m m' / ((m-1)(m'-1)) sum r_ij^2         V = max(G - Ve, G/2)
+
+and nothing is subtracted for a block with missing pairs. The t quantile has Satterthwaite's degrees of freedom in the
+form that allows for V_k being estimates, df = G^2 / sum_k (V_k^2 / (d_k + 2)) - 2 with d_k = m - 1, kept within
+[min d_k, sum d_k].
+
+One pool in both roles, pairs inside a cell (case C1): the white-box pair is missing, so i's tests average over the
+*other* models and the deviation of g_i is (m-2)/(m-1) of what it should be (diallel without selfs: Griffing 1956,
+method 3). Contributions there are scaled by (m-1)/(m-2) and no residual is subtracted: conservative. With m = 2 the two
+tests (1,2) and (2,1) hold both models and show nothing of their variance: a_i and b_j are then *borrowed*, the means of
+the centred y of the same model's tests outside its cell under the same conditions (those of the same source where there
+are any), and the residual comes from the difference of the two tests, 2 sum (w r)^2. Without such tests: no interval.
+
+Surrogate-free rows (`copied` repeats, noise) have no surrogate effect: only their victims vary. One seed in any cell:
+no interval, the estimate is descriptive. Nothing here speaks about new images or new architectures.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Reals = NDArray[np.float64]
+Codes = NDArray[np.int64]
+
+_MODEL = ("source", "subset", "architecture", "init", "balance", "balance_mode", "defence", "posterior", "samples", "recipe")
+MODEL_COLUMNS = tuple(f"{role}_{key}" for role in ("surrogate", "victim") for key in (*_MODEL, "params", "seed"))
+"""Columns of `tests` that say which model a row's surrogate and victim are (aggregation and modifier are conditions)."""
+
+CONDITIONS = ("label", "setting", "image_source", "delivery", "surrogate_aggregation", "surrogate_modifier")
+"""What else is fixed within a stratum."""
+
+ONE_SEED = "descriptive: one seed in a cell"
+NO_TESTS = "no tests"
+NO_VARIATION = "every seed gave the same rate"
+TWO_OF_A_POOL = "descriptive: two seeds in both roles and no tests outside the cell"
+
+
+class Interval(NamedTuple):
+    """An estimate with its interval (`low`, `high` are NaN where `reason` says why there is none), in fractions."""
+
+    estimate: float
+    low: float
+    high: float
+    df: float
+    p: float
+    n_tests: int
+    n_surrogates: int
+    n_victims: int
+    reason: str
+
+    @property
+    def resolved(self) -> bool:
+        """Whether there is an interval."""
+        return not self.reason
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether there is an interval and it does not hold 0."""
+        return self.resolved and (self.low > 0 or self.high < 0)
+
+
+class Design(NamedTuple):
+    """Who meets whom, as integer codes, one entry a test (T,); `surrogate` is -1 for a surrogate-free row."""
+
+    surrogate: Codes
+    victim: Codes
+    stratum: Codes
+    condition: Codes
+    cell: Codes
+    source: Codes
+    """`cell` and `source` have one entry a model: its combination of levels, its source."""
+
+
+class Variance(NamedTuple):
+    """Estimate, variance and degrees of freedom, one entry a replicate (R,); `reason` is empty where they hold."""
+
+    estimate: Reals
+    variance: Reals
+    df: Reals
+    reason: str
+
+
+def design(tests: pd.DataFrame) -> Design:
+    """Return the design of tests (rows in the frame's order). Columns that the frame lacks count as constant."""
+    import pandas as pd
+
+    rows = len(tests)
+    keys, seeds = [], []
+    for role in ("surrogate", "victim"):
+        columns = {key: f"{role}_{key}" for key in (*_MODEL, "params")}
+        parts = {key: tests[name].astype(str).to_numpy() if name in tests else "" for key, name in columns.items()}
+        keys.append(pd.DataFrame(parts, index=range(rows)))
+        seeds.append(tests[f"{role}_seed"].astype(str).to_numpy())
+    both = pd.concat(keys, ignore_index=True)
+    cell = both.groupby(list(both.columns), sort=True).ngroup().to_numpy()
+    source = pd.factorize(both["source"], sort=True)[0]
+    seed = pd.factorize(np.concatenate(seeds), sort=True)[0]
+    _, first, node = np.unique(np.stack([cell, seed], axis=1), axis=0, return_index=True, return_inverse=True)
+    node = node.reshape(-1).astype(np.int64)
+    copied = tests["copied"].fillna(False).to_numpy(dtype=bool) if "copied" in tests else np.zeros(rows, dtype=bool)
+    present = [name for name in CONDITIONS if name in tests]
+    condition = tests[present].astype(str).groupby(present).ngroup().to_numpy() if present else np.zeros(rows, np.int64)
+    surrogate = np.where(copied, -1, node[:rows])
+    white_box = surrogate == node[rows:]
+    stratum = np.stack([np.where(copied, -1, cell[:rows]), cell[rows:], condition, white_box], axis=1)
+    code = np.unique(stratum, axis=0, return_inverse=True)[1].reshape(-1)
+    return Design(surrogate, node[rows:], code.astype(np.int64), condition, cell[first], source[first])
+
+
+def take(plan: Design, rows: Codes) -> Design:
+    """Return the design of some tests; strata and conditions are numbered anew, models keep their code."""
+    stratum = np.unique(plan.stratum[rows], return_inverse=True)[1].reshape(-1)
+    condition = np.unique(plan.condition[rows], return_inverse=True)[1].reshape(-1)
+    return Design(plan.surrogate[rows], plan.victim[rows], stratum, condition, plan.cell, plan.source)
+
+
+def _sums(codes: Codes, values: Reals, size: int) -> Reals:
+    """Return the sums (size, R) of `values` (T, R) by code; negative codes are left out."""
+    from scipy.sparse import csr_array
+
+    kept = np.flatnonzero(codes >= 0)
+    picks = csr_array((np.ones(len(kept)), (codes[kept], kept)), shape=(size, len(codes)))
+    return np.asarray(picks @ values)
+
+
+def _means(codes: Codes, values: Reals) -> Reals:
+    """Return for every entry of `values` (T, R) the mean of its group."""
+    size = int(codes.max(initial=0)) + 1
+    counts = np.bincount(codes, minlength=size)[:, None]
+    return np.asarray((_sums(codes, values, size) / np.maximum(counts, 1))[codes])
+
+
+def _pairs(first: Codes, second: Codes) -> Codes:
+    """Return one code for each distinct pair of entries."""
+    return np.unique(np.stack([first, second], axis=1), axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
+
+
+def _residual_variance(low: Codes, high: Codes, cell_low: Codes, cell_high: Codes, values: Reals, sizes: Codes) -> Reals:
+    """Return Ve (R,), summed over the complete blocks of two cells. `values` (T, R) are weighted and centred."""
+    dyad = _pairs(low, high)
+    first = np.unique(dyad, return_index=True)[1]
+    sums = _sums(dyad, values, len(first))
+    low, high, cell_low, cell_high = low[first], high[first], cell_low[first], cell_high[first]
+    block = _pairs(cell_low, cell_high)
+    m, n = sizes[cell_low], sizes[cell_high]
+    complete = np.bincount(block)[block] == m * n
+    residual = sums - _means(_pairs(low, block), sums) - _means(_pairs(high, block), sums) + _means(block, sums)
+    factor = np.where(complete, m * n / np.maximum((m - 1) * (n - 1), 1), 0.0)
+    return np.asarray((factor[:, None] * residual**2).sum(axis=0))
+
+
+def _borrowed(plan: Design, centred: Reals, wanted: Codes) -> tuple[Reals, Reals, NDArray[np.bool_]]:
+    """Return a_i and b_j (rows, R) for the rows `wanted`, from tests outside their cell, and which rows have both."""
+    cell, source = plan.cell, plan.source
+    outside = (plan.surrogate >= 0) & (cell[plan.surrogate] != cell[plan.victim])
+    near = outside & (source[plan.surrogate] == source[plan.victim])
+    size = len(cell) * (int(plan.condition.max(initial=0)) + 1)
+    found = np.ones(len(wanted), dtype=bool)
+    effects = []
+    for models in (plan.surrogate, plan.victim):
+        key = models * (size // len(cell)) + plan.condition
+        asked = key[wanted]
+        means = np.zeros((2, len(wanted), centred.shape[1]))
+        counts = np.zeros((2, len(wanted)))
+        for index, rows in enumerate((near, outside)):
+            total = _sums(np.where(rows, key, -1), centred, size)
+            counts[index] = np.bincount(key[rows], minlength=size)[asked]
+            means[index] = total[asked] / np.maximum(counts[index], 1)[:, None]
+        effects.append(np.where(counts[0][:, None] > 0, means[0], means[1]))
+        found &= counts[1] > 0
+    return effects[0], effects[1], found
+
+
+def crossed(plan: Design, rates: Reals, weight: Reals) -> Variance:
+    """Return estimate and variance of sum_t w_t y_t (formulae: the module's docstring).
+
+    `rates` (T, R): R replicates of one design (R = 1 for a real grid); `weight` (T,). Rows of weight 0 take no part,
+    but two seeds of one pool borrow from them.
+    """
+    used = np.flatnonzero(weight != 0)
+    estimate = weight @ rates
+    nothing = np.full(rates.shape[1], np.nan)
+    if not len(used):
+        return Variance(nothing, nothing, nothing, NO_TESTS)
+    size = len(plan.cell)
+    surrogate, victim = plan.surrogate[used], plan.victim[used]
+    roles = np.zeros(size, dtype=np.int64)
+    roles[surrogate[surrogate >= 0]] |= 1
+    roles[victim] |= 2
+    cell = plan.cell * 4 + roles
+    present = np.flatnonzero(roles)
+    sizes = np.bincount(cell[present], minlength=int(cell.max()) + 1)
+    if (sizes[cell[present]] < 2).any():
+        return Variance(estimate, nothing, nothing, ONE_SEED)
+    centred = rates - _means(plan.stratum, rates)
+    weighted = weight[used, None] * centred[used]
+    inside = (surrogate >= 0) & (cell[surrogate] == cell[victim])
+    members = sizes[cell[victim]]
+    scale = np.where(inside & (members > 2), (members - 1) / np.maximum(members - 2, 1), 1.0)[:, None]
+    of_surrogate, of_victim = weighted * scale, weighted * scale
+    pair = np.flatnonzero(inside & (members == 2))
+    extra = np.zeros(rates.shape[1])
+    if len(pair):
+        a, b, found = _borrowed(plan, centred, used[pair])
+        if not found.all():
+            return Variance(estimate, nothing, nothing, TWO_OF_A_POOL)
+        share = weight[used[pair], None]
+        of_surrogate[pair], of_victim[pair] = share * a, share * b
+        residual = weighted[pair] - share * (a + b)
+        ordered = _pairs(surrogate[pair], victim[pair])
+        extra = 2 * (_sums(ordered, residual, int(ordered.max()) + 1) ** 2).sum(axis=0)
+    contribution = _sums(surrogate, of_surrogate, size) + _sums(victim, of_victim, size)
+    group = np.unique(cell[present], return_inverse=True)[1].reshape(-1).astype(np.int64)
+    m = sizes[np.unique(cell[present])][:, None]
+    spread = (contribution[present] - _means(group, contribution[present])) ** 2
+    by_cell = m / (m - 1) * _sums(group, spread, len(m))
+    total = by_cell.sum(axis=0)
+    outside = np.flatnonzero((surrogate >= 0) & ~inside)
+    shared = np.zeros(rates.shape[1])
+    if len(outside):
+        i, j = surrogate[outside], victim[outside]
+        swap = cell[i] > cell[j]
+        low, high = np.where(swap, j, i), np.where(swap, i, j)
+        shared = _residual_variance(low, high, cell[low], cell[high], weighted[outside], sizes)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        df = total**2 / (by_cell**2 / (m + 1)).sum(axis=0) - 2
+    df = np.clip(df, float((m - 1).min()), float((m - 1).sum()))
+    return Variance(estimate, np.maximum(total - shared, total / 2) + extra, df, "")
+
+
+def interval(plan: Design, rates: Reals, weight: Reals, *, low: float = -1.0, level: float = 0.95) -> Interval:
+    """Return the interval of one weighted sum of rates (T,), clipped to [low, 1] (`low` = 0 for a mean of rates).
+
+    The two-sided p value is that of the same t statistic against 0.
+    """
+    from scipy.special import stdtr, stdtrit
+
+    used = weight != 0
+    counts = (
+        int(used.sum()),
+        len(np.unique(plan.surrogate[used & (plan.surrogate >= 0)])),
+        len(np.unique(plan.victim[used])),
+    )
+    found = crossed(plan, rates[:, None], weight)
+    estimate = float(found.estimate[0])
+    reason = found.reason
+    if not reason and not found.variance[0] > 1e-24:
+        reason = NO_VARIATION
+    if reason:
+        return Interval(estimate, np.nan, np.nan, np.nan, np.nan, *counts, reason)
+    df, error = float(found.df[0]), float(np.sqrt(found.variance[0]))
+    half = float(stdtrit(df, (1 + level) / 2)) * error
+    p = float(2 * stdtr(df, -abs(estimate) / error))
+    return Interval(estimate, max(estimate - half, low), min(estimate + half, 1.0), df, p, *counts, "")
+
+
+def holm(values: list[float]) -> list[float]:
+    """Return Holm's adjusted p values, in the order given; NaN stays NaN and is not counted."""
+    order = sorted((value, index) for index, value in enumerate(values) if value == value)
+    adjusted = [float("nan")] * len(values)
+    largest = 0.0
+    for rank, (value, index) in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - rank) * value))
+        adjusted[index] = largest
+    return adjusted

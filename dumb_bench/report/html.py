@@ -1,0 +1,193 @@
+"""One self-contained page: nothing is fetched, nothing runs, every text from the results is escaped."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dumb_bench.case import CASES, CASE_MEANING
+from dumb_bench.report.gates import gates
+from dumb_bench.report.limits import cannot_tell, cells, provenance, size
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from dumb_bench.report.figures.base import Drawn
+    from dumb_bench.report.load import Results
+
+QUESTION = "How well do adversarial examples made on a surrogate fool a victim that was trained under other conditions?"
+MAX_ROWS = 40
+MAX_FAILURES = 40
+
+
+def points(value: float, *, sign: bool = False) -> str:
+    """Return a fraction as percent or percentage points with one decimal; a dash for none."""
+    if value is None or not np.isfinite(value):
+        return "–"
+    rounded = round(100 * value, 1) + 0.0
+    return f"{rounded:+.1f}" if sign else f"{rounded:.1f}"
+
+
+def bounds(low: float, high: float, *, sign: bool = False) -> str:
+    """Return an interval in percent; empty where there is none."""
+    return f"[{points(low, sign=sign)}, {points(high, sign=sign)}]" if np.isfinite(low) else ""
+
+
+def case_table(summary: pd.DataFrame) -> dict[str, Any]:
+    """Return the table of success by case: at most `MAX_ROWS` attacks and strengths, the declared and largest first."""
+    attacks = summary[~summary["label"].astype(str).str.startswith(("sign_noise", "delta_swap of "))]
+    groups = []
+    for (population, label, setting), group in attacks.groupby(["population", "label", "setting"], sort=True):
+        first = group.iloc[0]
+        rank = (not first["reference"], not first["primary"], not first["largest"], str(population), str(label))
+        groups.append((rank, (str(population), str(label), first["strength"], str(setting)), group))
+    kept = sorted(groups, key=lambda entry: entry[0])[:MAX_ROWS]
+    rows, last = [], None
+    for _, (population, label, _, setting), group in sorted(kept, key=lambda entry: (entry[1][0], entry[1][1], _finite(entry[1][2]))):
+        found = {row["case"]: row for row in group.to_dict("records")}
+        shown = [found.get(case) for case in (*CASES, "WB")]
+        rows.append(
+            {
+                "population": population if population != last else None,
+                "label": label,
+                "setting": setting,
+                "primary": bool(group["primary"].iloc[0]),
+                "cells": [_cell(row) for row in shown],
+                "controls": [
+                    (title, [points(row[name]) if row else "–" for row in shown])
+                    for name, title in (("noise", "noise"), ("swap", "delta_swap"))
+                    if group[name].notna().any()
+                ],
+            }
+        )
+        last = population
+    return {"rows": rows, "total": len(groups), "cases": [(case, CASE_MEANING[case]) for case in CASES]}
+
+
+def _finite(value: float) -> float:
+    return value if value == value else float("inf")
+
+
+def _cell(row: dict[str, Any] | None) -> dict[str, str] | None:
+    if row is None:
+        return None
+    return {"rate": points(row["rate"]), "interval": bounds(row["low"], row["high"]), "n": f"{row['n_tests']:,}"}
+
+
+def effects_table(summary: pd.DataFrame) -> dict[str, Any]:
+    """Return the primary contrast case by case, and the sentences that its intervals allow."""
+    primary = summary[summary["primary"].astype(bool) & summary["reference"].astype(bool) & summary["case"].isin(CASES)]
+    rows = [
+        {
+            "case": row["case"],
+            "meaning": CASE_MEANING[row["case"]],
+            "rate": points(row["rate"]),
+            "interval": bounds(row["low"], row["high"]),
+            "reason": row["reason"] or "",
+            "noise": points(row["noise"]),
+            "excess": points(row["excess"], sign=True),
+            "excess_interval": bounds(row["excess_low"], row["excess_high"], sign=True),
+            "minus": points(row["minus_c1"], sign=True),
+            "minus_interval": bounds(row["minus_c1_low"], row["minus_c1_high"], sign=True),
+            "own": points(row["own_source_images"]),
+            "other": points(row["other_source_images"]),
+            "n": f"{row['n_tests']:,}",
+            "models": f"{row['n_surrogates']} / {row['n_victims']}",
+            "images": f"{row['n_images']:.0f}",
+        }
+        for row in primary.to_dict("records")
+    ]
+    name = f"{primary['label'].iloc[0]} at {primary['setting'].iloc[0]}".removesuffix(" at ") if rows else ""
+    return {"rows": rows, "name": name, "claims": claims(primary)}
+
+
+def claims(primary: pd.DataFrame) -> list[str]:
+    """Return what may be said in words: an effect only where its interval excludes zero and Holm's p is below .05."""
+    if primary.empty:
+        return []
+    if not (primary["reason"] == "").any():
+        reason = next((text for text in primary["reason"] if text), "no interval")
+        return [f"Descriptive only: no mean has an interval ({str(reason).removeprefix('descriptive: ')}). No effect is claimed."]
+    texts = []
+    above = primary[(primary["excess_low"] > 0)]
+    level = primary[primary["excess"].notna() & ~(primary["excess_low"] > 0)]
+    if len(above):
+        texts.append(f"More success than noise of the same size, interval above zero: {', '.join(above['case'])}.")
+    if len(level):
+        texts.append(f"Not told apart from noise of the same size, or below it: {', '.join(level['case'])}.")
+    compared = primary[primary["minus_c1"].notna()]
+    clear = (compared["minus_c1_holm"] < 0.05) & ((compared["minus_c1_low"] > 0) | (compared["minus_c1_high"] < 0))
+    for row in compared[clear].to_dict("records"):
+        word = "less" if row["minus_c1"] < 0 else "more"
+        texts.append(
+            f"{row['case']} ({CASE_MEANING[row['case']]}) succeeds {word} often than C1, by {points(abs(row['minus_c1']))} points "
+            f"{bounds(*sorted((abs(row['minus_c1_low']), abs(row['minus_c1_high']))))}."
+        )
+    open_cases = compared[~clear]
+    if len(open_cases):
+        texts.append(f"No difference from C1 is resolved for {', '.join(open_cases['case'])}; that is no evidence of equality.")
+    return texts
+
+
+def failure_rows(failed: pd.DataFrame) -> dict[str, Any]:
+    """Return failed units, equal ones counted together, the most frequent first."""
+    if failed.empty:
+        return {"rows": [], "total": 0}
+    keys = ["kind", "attack", "error_type", "message"]
+    filled = failed.assign(**{key: failed[key].fillna("–").astype(str) for key in keys}, missing=failed["tests_missing"].fillna(0))
+    grouped = filled.groupby(keys, sort=True).agg(units=("unit_key", "size"), missing=("missing", "sum"), example=("unit", "first"))
+    grouped = grouped.reset_index().sort_values(["units", *keys], ascending=[False, True, True, True, True])
+    rows = [
+        {**row, "missing": f"{int(row['missing']):,}", "example": row["example"] or "", "message": str(row["message"])[:2000]}
+        for row in grouped.head(MAX_FAILURES).to_dict("records")
+    ]
+    return {"rows": rows, "total": len(grouped)}
+
+
+def page(results: Results, tests: pd.DataFrame, summary: pd.DataFrame, drawn: list[Drawn], files: list[str]) -> str:
+    """Return the page as HTML. `drawn`: the figures in order; `files`: names under `tables/`."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    try:
+        own_version = version("dumb-bench")
+    except PackageNotFoundError:
+        own_version = "not installed"
+    found = gates(results)
+    figures = {
+        plot.name: {
+            "name": plot.name,
+            "title": plot.title,
+            "caption": plot.caption,
+            "note": plot.note,
+            "data": "" if plot.svg is None else base64.b64encode(plot.svg.encode()).decode(),
+        }
+        for plot in drawn
+    }
+    placed = ("success_by_case", "surrogate_victim_matrix", "strength_curves", "clean_accuracy")
+    environment = Environment(
+        loader=PackageLoader("dumb_bench.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template("report.html.j2").render(
+        title=results.meta.title or results.meta.name,
+        question=QUESTION,
+        description=results.meta.description or "",
+        gates=found,
+        failed_gates=[gate for gate in found if gate.status == "fail"],
+        words={"pass": "pass", "warn": "look", "fail": "failed", "not applicable": "n/a"},
+        size=size(results, tests),
+        pooled=cells(tests),
+        cases=case_table(summary),
+        effects=effects_table(summary),
+        declared=results.meta.primary,
+        figures=figures,
+        others=[name for name in figures if name not in placed],
+        failures=failure_rows(results.failures),
+        limits=cannot_tell(results, tests, summary),
+        provenance=[*provenance(results), ("report made by", f"dumb_bench {own_version}")],
+        grid_text=results.meta.grid_text,
+        files=files,
+    )

@@ -1,0 +1,160 @@
+"""From a result folder to frames. Only the columns that the report needs are read."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dumb_bench.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MODEL = ("source", "subset", "architecture", "init", "balance", "balance_mode", "defence", "posterior", "samples")
+_SURROGATE = (*_MODEL[:8], "samples", "aggregation", "modifier", "recipe", "seed", "id", "params")
+
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "images": ("task", "image_source", "index", "label"),
+    "models": (
+        "model_id", "task", *_MODEL, "recipe", "seed", "epochs", "seconds", "train_images", "test_source",
+        "test_delivery", "clean_accuracy", "clean_f1", "own_accuracy", "degenerate", "library_versions", "hardware",
+        "finished_at",
+    ),
+    "attacks": (
+        "attack_id", "surrogate_id", "attack", "attack_params", "attack_library", "norm", "strength", "strength_unit",
+        "targeted", "image_source", "delivery", "n_images", "linf", "l2", "linf_delivered", "l2_delivered", "mean_ssim",
+        "n_surrogate_correct", "n_surrogate_fooled", "budget_violation", "box_violation", "budget_reached", "forwards",
+        "backwards", "seconds", "library_versions", "hardware", "finished_at",
+    ),
+    "tests": (
+        "test_id", "attack_id", "task", *(f"surrogate_{key}" for key in _SURROGATE), "attack", "attack_params",
+        "attack_library", "attack_seed", "norm", "strength", "strength_rule", "targeted", "step", "image_source",
+        "delivery", "defence_known", *(f"victim_{key}" for key in (*_MODEL, "recipe", "seed", "id", "params")), "case",
+        "white_box", "shared_weights", "n_images", "n_victim_correct", "n_success", "asr", "control", "copied",
+    ),
+    "predictions": ("test_id", "predictions"),
+    "failures": (
+        "unit_key", "kind", "unit", "attack", "surrogate_id", "image_source", "error_type", "message", "attempts",
+        "tests_missing", "host",
+    ),
+}  # fmt: skip
+"""What the report reads of each table; a column that an older file lacks is null."""
+
+COUNTS = ("models", "adversarial_sets", "tests", "control_tests", "units")
+
+
+@dataclass(frozen=True)
+class Meta:
+    """What is known of the run beside its tables; everything may be absent."""
+
+    name: str
+    title: str | None = None
+    description: str | None = None
+    primary: str | None = None
+    notes: tuple[str, ...] = ()
+    counts: dict[str, int] = field(default_factory=dict)
+    grid_text: str = ""
+
+
+@dataclass(frozen=True)
+class Results:
+    """The tables of a result folder as frames, and what is known of its run."""
+
+    folder: Path
+    images: pd.DataFrame
+    models: pd.DataFrame
+    attacks: pd.DataFrame
+    tests: pd.DataFrame
+    failures: pd.DataFrame
+    meta: Meta
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        """The victims' labels of every scored test; read when first asked for."""
+        return read_table(self.folder, "predictions", COLUMNS["predictions"])
+
+
+def read_table(folder: Path, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
+    """Return columns of a table, in the stored order; an absent table is an empty frame with these columns.
+
+    Raises:
+        InputError: a file cannot be read as Parquet.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from dumb_bench.store.schema import TABLES
+
+    schema = pa.schema([TABLES[name].field(column) for column in columns])
+    parts = []
+    for path in sorted((folder / "tables" / name).glob("*.parquet")):
+        try:
+            file = pq.ParquetFile(path)
+            present = [column for column in columns if column in file.schema_arrow.names]
+            part = file.read(columns=present)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise InputError(f"{path}: cannot be read as Parquet ({error})") from None
+        arrays = [
+            part.column(entry.name) if entry.name in present else pa.nulls(part.num_rows, entry.type) for entry in schema
+        ]
+        parts.append(pa.Table.from_arrays(arrays, schema=schema))
+    return (pa.concat_tables(parts) if parts else schema.empty_table()).to_pandas()
+
+
+def _plan(folder: Path) -> dict[str, Any]:
+    path = folder / "plan.json"
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as JSON ({error})") from None
+    return found if isinstance(found, dict) else {}
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def read_meta(folder: Path) -> Meta:
+    """Return what `plan.json` and `grid.toml` of a result folder say; what they do not say is left at its default.
+
+    Raises:
+        InputError: `plan.json` is no JSON.
+    """
+    plan = _plan(folder)
+    report = plan.get("report") if isinstance(plan.get("report"), dict) else {}
+    counts = plan.get("counts") if isinstance(plan.get("counts"), dict) else {}
+    grid = folder / "grid.toml"
+    text = grid.read_text(encoding="utf-8", errors="replace") if grid.is_file() else ""
+    try:
+        name = _text(tomllib.loads(text).get("name"))
+    except tomllib.TOMLDecodeError:
+        name = None
+    notes = (report or {}).get("notes") or []
+    return Meta(
+        name=name or folder.resolve().name,
+        title=_text((report or {}).get("title")),
+        description=_text((report or {}).get("description")),
+        primary=_text((report or {}).get("primary")),
+        notes=tuple(str(note) for note in notes) if isinstance(notes, list) else (str(notes),),
+        counts={key: int(value) for key, value in (counts or {}).items() if key in COUNTS and isinstance(value, int | float)},
+        grid_text=text,
+    )
+
+
+def load(folder: Path) -> Results:
+    """Return the results of a folder.
+
+    Raises:
+        InputError: the folder has no `tables`, or a file in it cannot be read.
+    """
+    folder = Path(folder)
+    if not (folder / "tables").is_dir():
+        raise InputError(f"{folder}: is no result folder (it has no `tables`)")
+    frames = {name: read_table(folder, name, columns) for name, columns in COLUMNS.items() if name != "predictions"}
+    return Results(folder, meta=read_meta(folder), **frames)

@@ -1,0 +1,233 @@
+"""The unit that crafts an adversarial set, delivers it, and scores it on all its victims in one pass."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from torch import Tensor
+from torch.nn import functional
+
+from dumb_bench.attacks.base import AttackInfo
+from dumb_bench.attacks.craft import Crafted, budget_norm, craft, delta_swap
+from dumb_bench.catalogue import Entry, all_params
+from dumb_bench.data.tasks import task_named
+from dumb_bench.errors import AttackError
+from dumb_bench.evaluation import count, margins_of, mean_logits_of
+from dumb_bench.perturbation import l2, linf, ssim
+from dumb_bench.relation import relate
+from dumb_bench.runner.slot_state import ImageSet, SlotState, hardware, host, labels_of, library_versions
+from dumb_bench.runner.units import AttackUnit, Wanted
+from dumb_bench.spec import ModelSpec, to_json
+from dumb_bench.store import schema
+from dumb_bench.surrogate import LockedSurrogate
+
+
+class _Answer(NamedTuple):
+    """What the surrogate itself says of a delivered set; all None for an attack that looks at none."""
+
+    predictions: list[int] | None
+    margins: Any
+    loss: float | None
+    correct: int | None
+    fooled: int | None
+
+
+def run_attack(unit: AttackUnit, state: SlotState, *, margins: bool) -> dict[str, pa.Table]:
+    """Run a unit; return its rows of `attacks`, `tests` and `predictions`.
+
+    Raises:
+        AttackError: the attack broke its contract, or a set that is crafted again differs from the stored one.
+    """
+    spec = unit.base
+    entry = state.catalogue.get("attacks", spec.attack.attack.name)
+    images = state.image_set(spec.images)
+    surrogate = _surrogate(unit, state)
+    settings = all_params(entry, spec.attack.attack.as_dict())
+    norm = budget_norm(entry.info, settings)
+    seed_key = _seed_key(unit, settings)
+    made: dict[tuple[str, float | None], Crafted] = {}
+    for strength in dict.fromkeys(item.strength for item in unit.wanted):
+        (crafted,) = craft(
+            entry, surrogate, images.images, images.labels, [strength],
+            params=spec.attack.attack.as_dict(), chunk=spec.attack.chunk, seed_key=seed_key,
+        )  # fmt: skip
+        made["", strength] = crafted
+        if any(item.set.control and item.strength == strength for item in unit.wanted):
+            made["delta_swap", strength] = delta_swap(crafted, images.images, images.labels, norm, seed_key=seed_key)
+    rows: dict[str, list[dict[str, Any]]] = {"attacks": [], "tests": [], "predictions": []}
+    expected = dict(unit.expected)
+    for item in unit.wanted:
+        crafted = made[item.set.control, item.strength]
+        sha256 = hashlib.sha256(crafted.images.cpu().numpy().tobytes()).hexdigest()
+        known = expected.get(item.attack_id)
+        if known is not None and known != sha256:
+            raise AttackError(f"{unit.label}: crafted again it differs from the stored set ({sha256[:12]}, stored {known[:12]})")
+        delivered = state.deliver(crafted.images, item.delivery)
+        answer = _ask(surrogate, unit, item, images, delivered, state)
+        common = _common(unit, item, entry, settings, norm)
+        if known is None:
+            rows["attacks"].append(_attack_row(unit, item, common, crafted, delivered, images, answer, sha256, state, entry.info))
+        for victim, test_id in zip(item.victims, item.test_ids, strict=True):
+            test, prediction = _score(unit, item, common, victim, test_id, images, delivered, answer, state, margins)
+            rows["tests"].append(test)
+            rows["predictions"].append(prediction)
+    return {name: schema.table(name, found) for name, found in rows.items()}
+
+
+def _surrogate(unit: AttackUnit, state: SlotState) -> LockedSurrogate | None:
+    spec = unit.base.surrogate
+    if spec is None:
+        return None
+    members = [network for model in spec.models for network in state.model(model)]
+    return LockedSurrogate(members, len(task_named(spec.task).classes), spec.aggregation)
+
+
+def _seed_key(unit: AttackUnit, settings: Mapping[str, Any]) -> tuple[str | int, ...]:
+    """Seeds derive from surrogate, attack and image source; never from strength, victim or the plugin's code."""
+    spec = unit.base
+    surrogate = spec.surrogate.id if spec.surrogate else ""
+    return ("craft", surrogate, spec.attack.attack.name, to_json(dict(settings)), spec.images.source.label, spec.attack.seed)
+
+
+def _ask(
+    surrogate: LockedSurrogate | None, unit: AttackUnit, item: Wanted, images: ImageSet, delivered: Tensor, state: SlotState
+) -> _Answer:
+    if surrogate is None:
+        return _Answer(None, None, None, None, None)
+    members = tuple(surrogate.members)
+    clean = labels_of(mean_logits_of(members, state.deliver(images.images, item.delivery)))
+    logits = mean_logits_of(members, delivered)
+    predictions = labels_of(logits)
+    correct = clean == images.truth
+    loss = float(functional.cross_entropy(logits.double(), images.labels))
+    margins = margins_of(logits, images.labels).cpu().numpy().astype(np.float16)
+    fooled = int((correct & (predictions != images.truth)).sum())
+    return _Answer(predictions.tolist(), margins, loss, int(correct.sum()), fooled)
+
+
+def _common(unit: AttackUnit, item: Wanted, entry: Entry, settings: Mapping[str, Any], norm: str | None) -> dict[str, Any]:
+    """Return the columns that `attacks` and `tests` share."""
+    spec = item.set
+    params = {"of": spec.attack.attack.name, **settings} if spec.control else dict(settings)
+    return {
+        "attack_id": item.attack_id,
+        "unit_key": unit.key,
+        "task": spec.images.task,
+        "attack": spec.attack_name,
+        "attack_params": to_json(params),
+        "attack_library": entry.info.library,
+        "attack_seed": spec.attack.seed,
+        "norm": norm,
+        "strength": item.strength,
+        "targeted": spec.attack.targeted,
+        "image_source": spec.images.source.label,
+        "delivery": item.delivery,
+    }
+
+
+def _attack_row(
+    unit: AttackUnit,
+    item: Wanted,
+    common: dict[str, Any],
+    crafted: Crafted,
+    delivered: Tensor,
+    images: ImageSet,
+    answer: _Answer,
+    sha256: str,
+    state: SlotState,
+    info: AttackInfo,
+) -> dict[str, Any]:
+    clean = images.images
+    lists = {
+        "linf": linf(crafted.images, clean),
+        "l2": l2(crafted.images, clean),
+        "linf_delivered": linf(delivered, clean),
+        "l2_delivered": l2(delivered, clean),
+        "ssim": ssim(delivered, clean).double(),
+    }
+    return {
+        **common,
+        "set_id": item.set.id,
+        "surrogate_id": item.set.surrogate.id if item.set.surrogate else None,
+        "strength_unit": info.unit or None,
+        "n_images": len(clean),
+        **{name: values.cpu().numpy() for name, values in lists.items()},
+        **{f"mean_{name}": float(values.mean()) for name, values in lists.items()},
+        "surrogate_predictions": answer.predictions,
+        "surrogate_margins": answer.margins,
+        "surrogate_loss": answer.loss,
+        "n_surrogate_correct": answer.correct,
+        "n_surrogate_fooled": answer.fooled,
+        "budget_violation": crafted.budget_violation,
+        "box_violation": crafted.box_violation,
+        "budget_reached": crafted.budget_reached,
+        "set_sha256": sha256,
+        "forwards": crafted.forwards,
+        "backwards": crafted.backwards,
+        "seconds": crafted.seconds,
+        "library_versions": library_versions(info.library),
+        "hardware": hardware(str(state.device)),
+        "host": host(),
+        "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _score(
+    unit: AttackUnit,
+    item: Wanted,
+    common: dict[str, Any],
+    victim: ModelSpec,
+    test_id: str,
+    images: ImageSet,
+    delivered: Tensor,
+    answer: _Answer,
+    state: SlotState,
+    margins: bool,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Score one victim: a row of `tests` and one of `predictions`."""
+    spec = item.set
+    logits = mean_logits_of(state.model(victim), delivered)
+    predictions = labels_of(logits)
+    raw = state.clean_labels(victim, spec.images, "float32")
+    clean = state.clean_labels(victim, spec.images, item.delivery)
+    classes = len(task_named(spec.images.task).classes)
+    counts = count(images.truth, raw, clean, predictions, classes)
+    columns = {key: value for key, value in victim.columns.items() if key != "params"}
+    test = {
+        **common,
+        "test_id": test_id,
+        "scored_as": test_id,
+        **{f"victim_{key}": value for key, value in columns.items()},
+        "victim_params": victim.columns["params"],
+        "strength_rule": "grid",
+        **counts._asdict(),
+        "n_surrogate_fooled": answer.fooled,
+        "asr": counts.n_success / counts.n_victim_correct if counts.n_victim_correct else None,
+        "control": bool(spec.control) or spec.attack_name in ("identity", "sign_noise"),
+        "copied": False,
+        "numerics": spec.numerics,
+    }
+    if spec.surrogate is not None:
+        members = spec.surrogate.models
+        surrogate = dict(spec.surrogate.columns)
+        test["surrogate_params"] = surrogate.pop("params")
+        test |= {f"surrogate_{key}": value for key, value in surrogate.items()}
+        test |= relate([member.columns for member in members], victim.columns)._asdict()
+        test["train_overlap"] = _overlap(members, victim, state)
+    prediction = {"test_id": test_id, "predictions": predictions.tolist()}
+    if margins:
+        prediction["margins"] = margins_of(logits, images.labels).cpu().numpy().astype(np.float16)
+    return test, prediction
+
+
+def _overlap(members: tuple[ModelSpec, ...], victim: ModelSpec, state: SlotState) -> float:
+    """Return the Jaccard index of the training images of surrogate and victim."""
+    own = frozenset().union(*(state.training_ids(member) for member in members))
+    theirs = state.training_ids(victim)
+    return len(own & theirs) / len(own | theirs)
+

@@ -1,0 +1,217 @@
+"""The driver: holds the frontier, feeds the slots, counts attempts, and loses nothing that is done."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import FrameType
+from typing import Protocol
+
+from dumb_bench.runner.frontier import Frontier
+from dumb_bench.runner.outstanding import tasks_of
+from dumb_bench.runner.units import AttackUnit, Fault, Outcome, TrainUnit, Unit, kind_of
+from dumb_bench.store.events import EventLog
+from dumb_bench.store.store import Store
+
+MAX_ATTEMPTS = 3
+"""A unit whose worker dies this often is poison: it is recorded and left alone."""
+
+
+class Executor(Protocol):
+    """Where units run."""
+
+    @property
+    def free(self) -> int:
+        """The number of units that can be submitted now."""
+
+    def submit(self, unit: Unit) -> None:
+        """Start a unit."""
+
+    def wait(self, seconds: float) -> list[Outcome]:
+        """Return what has ended, after at most this time."""
+
+    def close(self) -> None:
+        """Release everything."""
+
+
+class Watcher(Protocol):
+    """Who is told of progress."""
+
+    def started(self, units: Sequence[Unit]) -> None:
+        """A round of units begins."""
+
+    def ended(self, unit: Unit, outcome: Outcome, failed: bool) -> None:
+        """A unit is done, or has failed for good."""
+
+    def tick(self) -> None:
+        """Time passes."""
+
+
+@dataclass
+class Tally:
+    """What a run did."""
+
+    done: Counter[str] = field(default_factory=Counter)
+    failed: int = 0
+    tests: int = 0
+    cpu_seconds: Counter[str] = field(default_factory=Counter)
+    damaged_models: list[str] = field(default_factory=list)
+    interrupted: bool = False
+
+
+class Interrupt:
+    """The first Ctrl-C lets what runs end; the second stops at once."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def _first(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Handle SIGINT and SIGTERM meanwhile (in the main thread; elsewhere nothing changes)."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self._first) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+class Driver:
+    """Runs units on an executor.
+
+    Args:
+        store: where failures are recorded; units write their own results. executor: the slots.
+        log: the events of the run. watcher: who is told.
+    """
+
+    def __init__(self, store: Store, executor: Executor, log: EventLog, watcher: Watcher) -> None:
+        self._store = store
+        self._executor = executor
+        self._log = log
+        self._watcher = watcher
+        self._interrupt = Interrupt()
+
+    def run(self, units: Sequence[Unit], lost: frozenset[str] = frozenset()) -> Tally:
+        """Run units until each is done or failed; `lost` are models known to have failed before."""
+        tally = Tally()
+        state = _Round({unit.key: unit for unit in units}, Frontier(tasks_of(units)), set(lost))
+        self._watcher.started(units)
+        with self._interrupt.listening():
+            while not state.frontier.finished:
+                self._submit(state)
+                if self._interrupt.asked and not state.running:
+                    tally.interrupted = True
+                    break
+                if not state.running and state.later:
+                    time.sleep(min(0.2, max(0.0, min(state.later.values()) - time.monotonic())))
+                for outcome in self._executor.wait(1.0):
+                    self._ended(state, outcome, tally)
+                self._watcher.tick()
+        return tally
+
+    def _submit(self, state: _Round) -> None:
+        now = time.monotonic()
+        for key in [key for key, due in state.later.items() if due <= now]:
+            del state.later[key]
+            state.frontier.put_back(key)
+        while self._executor.free and not self._interrupt.asked:
+            key = state.frontier.take()
+            if key is None:
+                return
+            unit = state.units[key]
+            if isinstance(unit, AttackUnit):
+                unit = unit.without(frozenset(state.lost))
+                if not unit.wanted:
+                    state.frontier.settle(key, well=False)
+                    continue
+            state.running[unit.key] = (key, unit)
+            self._log.append("unit_started", key=unit.key, kind=kind_of(unit), unit=unit.label)
+            self._executor.submit(unit)
+
+    def _ended(self, state: _Round, outcome: Outcome, tally: Tally) -> None:
+        key, unit = state.running.pop(outcome.key)
+        kind = kind_of(unit)
+        tally.cpu_seconds[kind] += outcome.cpu_seconds
+        fault = outcome.error
+        if fault is None:
+            tally.done[kind] += 1
+            tally.tests += outcome.tests
+            state.frontier.settle(key, well=True)
+            self._store.drop_failures([key])
+            self._log.append(
+                "unit_done", key=unit.key, kind=kind, unit=unit.label, tests=outcome.tests,
+                seconds=round(outcome.seconds, 3), cpu_seconds=round(outcome.cpu_seconds, 3),
+            )  # fmt: skip
+            self._watcher.ended(unit, outcome, failed=False)
+            return
+        if fault.damaged:
+            self._store.drop_artifact(fault.damaged, fault.message)
+            tally.damaged_models.append(fault.damaged)
+            state.frontier.settle(key, well=False)
+            self._log.append("model_damaged", model=fault.damaged, message=fault.message)
+            return
+        state.attempts[key] += 1
+        self._log.append("unit_failed", key=unit.key, kind=kind, unit=unit.label, error=fault.type, message=fault.message)
+        if not fault.lasting and state.attempts[key] < MAX_ATTEMPTS:
+            state.later[key] = time.monotonic() + 2.0 ** (state.attempts[key] - 1)
+            return
+        self._give_up(state, key, unit, fault, outcome, tally)
+
+    def _give_up(self, state: _Round, key: str, unit: Unit, fault: Fault, outcome: Outcome, tally: Tally) -> None:
+        tally.failed += 1
+        self._store.put_failure(failure_row(key, unit, fault, state.attempts[key]))
+        if isinstance(unit, TrainUnit):
+            state.lost.add(unit.model.id)
+        self._watcher.ended(unit, outcome, failed=True)
+        for other in state.frontier.settle(key, well=False):
+            blocked = state.units[other]
+            tally.failed += 1
+            why = Fault("Blocked", f"needs {unit.label}, which failed: {fault.type}: {fault.message}", "", False, "")
+            self._store.put_failure(failure_row(other, blocked, why, 0))
+            self._log.append("unit_blocked", key=other, kind=kind_of(blocked), unit=blocked.label)
+            self._watcher.ended(blocked, Outcome(other, 0, 0.0, 0.0, why), failed=True)
+
+
+@dataclass
+class _Round:
+    units: dict[str, Unit]
+    frontier: Frontier
+    lost: set[str]
+    running: dict[str, tuple[str, Unit]] = field(default_factory=dict)
+    later: dict[str, float] = field(default_factory=dict)
+    attempts: Counter[str] = field(default_factory=Counter)
+
+
+def failure_row(key: str, unit: Unit, fault: Fault, attempts: int) -> dict[str, object]:
+    """Return a row of `failures`."""
+    attack = unit if isinstance(unit, AttackUnit) else None
+    return {
+        "unit_key": key,
+        "kind": kind_of(unit),
+        "unit": unit.label,
+        "subject": unit.subject,
+        "attack": attack.base.attack.attack.label if attack else None,
+        "surrogate_id": attack.base.surrogate.id if attack and attack.base.surrogate else None,
+        "image_source": attack.base.images.source.label if attack else None,
+        "error_type": fault.type,
+        "message": fault.message,
+        "traceback": fault.traceback or None,
+        "attempts": attempts,
+        "host": fault.host or None,
+        "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

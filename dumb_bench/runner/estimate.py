@@ -1,0 +1,74 @@
+"""What a plan costs, roughly: timed forward passes of its architectures times the passes that it asks for."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+import torch
+
+from dumb_bench.catalogue import Catalogue, all_params
+from dumb_bench.data.tasks import task_named
+from dumb_bench.models.networks import fresh_network
+from dumb_bench.models.recipes import recipe_of
+from dumb_bench.models.training import training_images
+from dumb_bench.runner.plan import Plan
+from dumb_bench.spec import ModelSpec
+
+BACKWARD = 3.0
+"""A forward and backward pass costs about three forward passes."""
+
+
+class Estimate(NamedTuple):
+    """CPU seconds on one core like this one (training: an upper bound, early stopping ends it sooner); bytes."""
+
+    training_seconds: float
+    crafting_seconds: float
+    scoring_seconds: float
+    table_bytes: int
+    weight_bytes: int
+
+
+def estimate(plan: Plan, catalogue: Catalogue) -> Estimate:
+    """Time one batch of each architecture of the plan and multiply."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        costs = {}
+        for model in plan.models.values():
+            key = (model.task, model.architecture)
+            if key not in costs:
+                costs[key] = _seconds_an_image(model, catalogue)
+    finally:
+        torch.set_num_threads(threads)
+    training = crafting = scoring = 0.0
+    weights = 0
+    for model in plan.models.values():
+        seconds, parameters = costs[model.task, model.architecture]
+        images = len(training_images(model, catalogue).train.ids)
+        training += seconds * BACKWARD * images * recipe_of(model.recipe).epochs
+        weights += 4 * parameters * model.samples
+    rows = 0
+    for item in plan.sets:
+        images = item.spec.images.per_class * len(task_named(item.spec.images.task).classes)
+        looks = images * len(item.strengths) * len(plan.deliveries)
+        scoring += looks * sum(costs[plan.victims[name].task, plan.victims[name].architecture][0] for name in item.victims)
+        rows += len(item.strengths) * len(plan.deliveries) * len(item.victims) * images
+        if item.spec.surrogate is not None and not item.spec.control:
+            entry = catalogue.get("attacks", item.spec.attack.attack.name)
+            steps = all_params(entry, item.spec.attack.attack.as_dict()).get("steps", 1)
+            each = sum(costs[model.task, model.architecture][0] for model in item.spec.surrogate.models)
+            crafting += images * len(item.strengths) * each * BACKWARD * (steps if isinstance(steps, int) else 1)
+    tests = plan.counts["tests"] + plan.counts["control_tests"]
+    table = int(30 * tests + rows * (2.0 if plan.grid.output.margins else 0.3))
+    return Estimate(training, crafting, scoring, table, weights)
+
+
+def _seconds_an_image(model: ModelSpec, catalogue: Catalogue, batch: int = 64) -> tuple[float, int]:
+    network = fresh_network(model, catalogue, seed=0).eval()
+    images = torch.zeros(batch, *task_named(model.task).image_shape)
+    with torch.inference_mode():
+        network(images)
+        started = time.perf_counter()
+        network(images)
+    return (time.perf_counter() - started) / batch, sum(weight.numel() for weight in network.parameters())

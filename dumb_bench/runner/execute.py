@@ -1,0 +1,82 @@
+"""One unit run to its end inside a slot: work, write, and turn whatever goes wrong into a fault."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+import traceback
+from dataclasses import dataclass
+
+import pyarrow as pa
+import torch
+
+from dumb_bench.catalogue import Catalogue
+from dumb_bench.errors import AttackError, DamagedFileError, InputError
+from dumb_bench.runner.attack_unit import run_attack
+from dumb_bench.runner.slot_state import SlotState, host
+from dumb_bench.runner.train_unit import run_clean, run_images, run_train
+from dumb_bench.runner.units import AttackUnit, CleanUnit, Fault, ImagesUnit, Outcome, TrainUnit, Unit
+from dumb_bench.store.store import Store
+
+PASSING = (OSError, MemoryError, torch.OutOfMemoryError)
+"""Errors that may not come again; all others of a seeded computation would."""
+
+
+@dataclass(frozen=True)
+class SlotSettings:
+    """What a slot needs to start: plain data that travels to another process."""
+
+    store: str
+    catalogue: Catalogue
+    device: str
+    margins: bool
+
+
+class Worker:
+    """Runs units one after the other, with one torch thread, so that the bits do not depend on the machine's cores."""
+
+    def __init__(self, settings: SlotSettings) -> None:
+        torch.set_num_threads(1)
+        self.settings = settings
+        self.state = SlotState(Store.open(settings.store), settings.catalogue, settings.device)
+
+    def __call__(self, unit: Unit) -> Outcome:
+        """Run a unit and store its rows; never raises an ordinary exception."""
+        started, cpu = time.perf_counter(), time.process_time()
+        tests = 0
+        fault = None
+        try:
+            tables = self._run(unit)
+            self.state.store.put(unit.key, tables)
+            tests = unit.tests if isinstance(unit, AttackUnit) else 0
+        except Exception as error:
+            fault = fault_of(error)
+        return Outcome(unit.key, tests, time.perf_counter() - started, time.process_time() - cpu, fault)
+
+    def _run(self, unit: Unit) -> dict[str, pa.Table]:
+        if isinstance(unit, ImagesUnit):
+            return run_images(unit, self.state)
+        if isinstance(unit, TrainUnit):
+            return run_train(unit, self.state)
+        if isinstance(unit, CleanUnit):
+            return run_clean(unit, self.state)
+        return run_attack(unit, self.state, margins=self.settings.margins)
+
+
+def fault_of(error: Exception) -> Fault:
+    """Describe an exception: its type, one cleaned line, and the traceback."""
+    lines = "".join(traceback.format_exception(error))
+    lasting = not isinstance(error, PASSING) and not isinstance(error, DamagedFileError)
+    damaged = error.path if isinstance(error, DamagedFileError) else ""
+    name = type(error).__name__
+    known = isinstance(error, AttackError | InputError | DamagedFileError)
+    return Fault(name, clean_text(str(error) or name, 2000), "" if known else clean_text(lines, 8000), lasting, host(), damaged)
+
+
+def clean_text(text: str, limit: int) -> str:
+    """Return text without control characters and terminal codes, the home folder written `~`, cut to a length."""
+    text = re.sub(r"\x1b\[[0-9;?]*[ -/]*[@-~]", "", text)
+    text = "".join(letter for letter in text if letter in "\n\t" or letter.isprintable())
+    text = text.replace(os.path.expanduser("~") + os.sep, "~" + os.sep)
+    return text if len(text) <= limit else text[: limit - 3] + "..."

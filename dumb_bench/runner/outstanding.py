@@ -1,0 +1,103 @@
+"""What is left to do: the plan minus the store. Resuming, sharing and adding an attack are this one difference."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from dumb_bench.runner.frontier import Task
+from dumb_bench.runner.plan import Plan
+from dumb_bench.runner.plan_file import clean_sources
+from dumb_bench.runner.units import AttackUnit, CleanSet, CleanUnit, ImagesUnit, TrainUnit, Unit, Wanted
+from dumb_bench.spec import SetSpec
+from dumb_bench.store.store import Store
+
+
+class Index(NamedTuple):
+    """What a store holds, by id."""
+
+    keys: frozenset[str]
+    tests: frozenset[str]
+    sets: dict[str, str]
+    models: frozenset[str]
+    clean: frozenset[tuple[str, str, str]]
+
+
+class Outstanding(NamedTuple):
+    """Units to run. recrafted: sets that are stored already and are made again for new victims."""
+
+    units: tuple[Unit, ...]
+    tests_done: int
+    recrafted: int
+
+
+def read_index(store: Store) -> Index:
+    """Read what a store holds; whole files are verified on the way."""
+    found = store.read_many(
+        {
+            "tests": ["test_id"],
+            "attacks": ["attack_id", "set_sha256"],
+            "models": ["model_id"],
+            "clean": ["model_id", "test_source", "delivery"],
+        }
+    )
+    attacks, clean = found["attacks"], found["clean"]
+    return Index(
+        keys=store.keys(),
+        tests=frozenset(found["tests"].column("test_id").to_pylist()),
+        sets=dict(zip(attacks.column("attack_id").to_pylist(), attacks.column("set_sha256").to_pylist(), strict=True)),
+        models=frozenset(name for name in found["models"].column("model_id").to_pylist() if store.has_artifact(name)),
+        clean=frozenset(zip(*(clean.column(name).to_pylist() for name in clean.column_names), strict=True)),
+    )
+
+
+def outstanding(plan: Plan, index: Index) -> Outstanding:
+    """Return the units that a plan still needs."""
+    units: list[Unit] = [unit for item in plan.image_sets if (unit := ImagesUnit(item)).key not in index.keys]
+    for model in plan.models.values():
+        asked = tuple(CleanSet(source, delivery) for source in clean_sources(plan, model) for delivery in plan.deliveries)
+        if model.id not in index.models:
+            units.append(TrainUnit(model, asked))
+            continue
+        missing = tuple(item for item in asked if (model.id, item.source.label, item.delivery) not in index.clean)
+        if missing:
+            units.append(CleanUnit(model, missing))
+    wanted: dict[str, list[Wanted]] = {}
+    bases: dict[str, SetSpec] = {}
+    total = left = 0
+    for item in plan.sets:
+        base = item.spec.base
+        bases[base.id] = base
+        for strength in item.strengths:
+            for delivery in plan.deliveries:
+                row = Wanted(item.spec, strength, delivery, tuple(plan.victims[victim] for victim in item.victims))
+                kept = tuple(victim for victim, test in zip(row.victims, row.test_ids, strict=True) if test not in index.tests)
+                total += len(row.victims) * len(item.surrogates)
+                left += len(kept) * len(item.surrogates)
+                if kept:
+                    wanted.setdefault(base.id, []).append(Wanted(item.spec, strength, delivery, kept))
+    recrafted = 0
+    for key, rows in wanted.items():
+        expected = tuple((row.attack_id, index.sets[row.attack_id]) for row in rows if row.attack_id in index.sets)
+        recrafted += len(expected)
+        units.append(AttackUnit(bases[key], tuple(rows), expected))
+    return Outstanding(tuple(units), total - left, recrafted)
+
+
+RANKS = {AttackUnit: 0, ImagesUnit: 1, CleanUnit: 2, TrainUnit: 3}
+"""Depth first: what can be finished goes before what opens new work."""
+
+
+def tasks_of(units: Collection[Unit]) -> list[Task]:
+    """Return units as tasks of the frontier: an attack needs its surrogate's models and wants its victims."""
+    training = {unit.model.id: unit.key for unit in units if isinstance(unit, TrainUnit)}
+    tasks = []
+    for unit in units:
+        needs: tuple[str, ...] = ()
+        wants: tuple[str, ...] = ()
+        if isinstance(unit, AttackUnit):
+            members = unit.base.surrogate.models if unit.base.surrogate else ()
+            needs = tuple(training[model.id] for model in members if model.id in training)
+            wants = tuple(training[victim] for victim in unit.victims if victim in training)
+        tasks.append(Task(unit.key, RANKS[type(unit)], needs, wants))
+    return tasks

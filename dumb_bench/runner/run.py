@@ -1,0 +1,197 @@
+"""`dumb-bench run`: from a grid file to tables, resuming whatever the store holds already."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from dumb_bench.catalogue import Catalogue
+from dumb_bench.errors import DamagedFileError
+from dumb_bench.grid import read_grid
+from dumb_bench.runner.driver import Driver, Executor, Tally, Watcher
+from dumb_bench.runner.execute import SlotSettings, Worker
+from dumb_bench.runner.outstanding import Outstanding, outstanding, read_index
+from dumb_bench.runner.plan import MAX_TESTS, Plan, build_plan
+from dumb_bench.runner.plan_file import plan_document
+from dumb_bench.runner.serial import SerialExecutor
+from dumb_bench.runner.units import AttackUnit, TrainUnit, Unit
+from dumb_bench.store.assemble import assemble
+from dumb_bench.store.events import EventLog
+from dumb_bench.store.results import ResultFolder
+from dumb_bench.store.status import default_store
+from dumb_bench.store.store import Store
+
+MAX_ROUNDS = 5
+"""Damage found while reading sends its units round again, this often at most."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The command line of `run`; nothing here changes a key."""
+
+    results: str
+    store: str
+    address: str = "local"
+    slots: int | None = None
+    gpus: float = 0.0
+    device: str = "cpu"
+    retry_failed: bool = False
+    max_tests: int = MAX_TESTS
+
+
+@dataclass
+class Summary:
+    """How a run ended."""
+
+    planned: int
+    rows: dict[str, int] = field(default_factory=dict)
+    done: Counter[str] = field(default_factory=Counter)
+    tests: int = 0
+    failures: int = 0
+    interrupted: bool = False
+    cpu_seconds: Counter[str] = field(default_factory=Counter)
+    quarantined: list[str] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """0 done, 3 finished with failed units, 130 interrupted."""
+        return 130 if self.interrupted else 3 if self.failures else 0
+
+    def add(self, tally: Tally) -> None:
+        """Add what one round did."""
+        self.done += tally.done
+        self.tests += tally.tests
+        self.cpu_seconds += tally.cpu_seconds
+        self.interrupted = tally.interrupted
+
+
+def run_grid(path: Path, catalogue: Catalogue, options: RunOptions, watcher: Watcher, say: Say) -> Summary:
+    """Run a grid to its end; nothing is written before grid and plan are known to be good.
+
+    Raises:
+        InputError: the grid, an option or a place is bad.
+    """
+    grid, text = read_grid(path, catalogue)
+    plan = build_plan(grid, catalogue, str(path), options.max_tests)
+    for refused in plan.refused:
+        say(f"left out: {refused.what}: {refused.reason}")
+    store = Store.open(options.store)
+    folder = ResultFolder.open(options.results)
+    document = plan_document(plan, "" if options.store == default_store(options.results) else store.uri)
+    folder.write_text("grid.toml", text)
+    folder.write_text("grid.resolved.toml", tomli_w.dumps(_without_none(grid.model_dump(mode="json"))))
+    folder.write_text("plan.json", json.dumps(document, indent=1))
+    counts = plan.counts
+    summary = Summary(counts["tests"] + counts["control_tests"])
+    with EventLog(folder.place) as log:
+        log.append("run_started", grid=grid.name, plan=document["digest"], **counts)
+        for _ in range(MAX_ROUNDS):
+            left = outstanding(plan, read_index(store))
+            units, known = _to_run(left, store, options.retry_failed)
+            damaged: list[str] = []
+            if units:
+                say(_opening(plan, left, units))
+                tally = _execute(units, known, store, catalogue, plan, options, log, watcher)
+                summary.add(tally)
+                damaged = tally.damaged_models
+            before = len(store.damaged)
+            if units:
+                store.compact()
+            tables = assemble(store, document)
+            damaged += [damage.path for damage in store.damaged[before:]]
+            if summary.interrupted or not damaged:
+                break
+        summary.quarantined = [f"{damage.path}: {damage.reason}" for damage in store.damaged]
+        summary.failures = tables["failures"].num_rows
+        if units or _stale(folder, document):
+            folder.write_tables(tables, plan_digest=document["digest"])
+        summary.rows = {name: table.num_rows for name, table in tables.items()}
+        log.append("run_finished", rows=summary.rows, exit_code=summary.exit_code, cpu_seconds=dict(summary.cpu_seconds))
+    return summary
+
+
+def _to_run(left: Outstanding, store: Store, retry: bool) -> tuple[list[Unit], frozenset[str]]:
+    """Return the units to run, without those that have failed before (unless they are to be tried again)."""
+    failures = store.failures().to_pylist()
+    if retry:
+        store.drop_failures([row["unit_key"] for row in failures])
+        failures = []
+    settled = {row["unit_key"] for row in failures if row["error_type"] != "Blocked"}
+    units = [unit for unit in left.units if unit.key not in settled]
+    lost = frozenset(unit.model.id for unit in left.units if isinstance(unit, TrainUnit) and unit.key in settled)
+    possible: list[Unit] = []
+    for unit in units:
+        if isinstance(unit, AttackUnit):
+            surrogate = unit.base.surrogate
+            if surrogate and any(model.id in lost for model in surrogate.models):
+                continue
+            if not unit.without(lost).wanted:
+                continue
+        possible.append(unit)
+    return possible, lost
+
+
+def _opening(plan: Plan, left: Outstanding, units: list[Unit]) -> str:
+    counts = plan.counts
+    training = sum(isinstance(unit, TrainUnit) for unit in units)
+    attacks = sum(isinstance(unit, AttackUnit) for unit in units)
+    total = counts["tests"] + counts["control_tests"]
+    stored = f"; {left.tests_done:,} tests are stored already" if left.tests_done else ""
+    again = f"; {left.recrafted:,} stored sets are crafted again for new victims" if left.recrafted else ""
+    return (
+        f"{plan.grid.name}: {counts['models']:,} models, {counts['tests']:,} tests + {counts['control_tests']:,} of controls"
+        f" = {total:,} rows{stored}; to do: {training:,} models, {attacks:,} attack units{again}"
+    )
+
+
+def _execute(
+    units: list[Unit],
+    lost: frozenset[str],
+    store: Store,
+    catalogue: Catalogue,
+    plan: Plan,
+    options: RunOptions,
+    log: EventLog,
+    watcher: Watcher,
+) -> Tally:
+    settings = SlotSettings(store.uri, catalogue, options.device, plan.grid.output.margins)
+    executor: Executor
+    if options.address == "serial":
+        executor = SerialExecutor(Worker(settings))
+    else:
+        from dumb_bench.runner.ray_slots import RayExecutor
+
+        slots = options.slots
+        if slots is None and options.address == "local":
+            slots = min(os.cpu_count() or 1, max(1, len(units)))
+        executor = RayExecutor(settings, address=options.address, slots=slots, gpus=options.gpus)
+    try:
+        return Driver(store, executor, log, watcher).run(units, lost)
+    finally:
+        executor.close()
+
+
+def _stale(folder: ResultFolder, document: dict[str, Any]) -> bool:
+    """Whether a folder's tables are not those of the plan, or are damaged."""
+    try:
+        return folder.plan_digest() != document["digest"] or bool(folder.check())
+    except DamagedFileError:
+        return True
+
+
+def _without_none(value: Any) -> Any:
+    """Return data without its None entries, which TOML cannot hold."""
+    if isinstance(value, dict):
+        return {key: _without_none(entry) for key, entry in value.items() if entry is not None}
+    if isinstance(value, list):
+        return [_without_none(entry) for entry in value]
+    return value

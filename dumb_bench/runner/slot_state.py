@@ -1,0 +1,151 @@
+"""What a slot keeps warm between units: data, networks, clean answers."""
+
+from __future__ import annotations
+
+import functools
+import json
+import platform
+import socket
+from collections import OrderedDict
+from importlib.metadata import PackageNotFoundError, version
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dumb_bench.catalogue import Catalogue
+from dumb_bench.data.base import Split
+from dumb_bench.data.images import attacked_images, load_split
+from dumb_bench.errors import DamagedFileError
+from dumb_bench.evaluation import Labels, mean_logits_of
+from dumb_bench.models.predictor import networks
+from dumb_bench.models.training import training_images
+from dumb_bench.models.weights import from_bytes
+from dumb_bench.spec import ImagesSpec, ModelSpec, Plugin
+from dumb_bench.store.store import Store
+
+KEPT_MODELS = 64
+"""Networks that a slot keeps; the one used longest ago goes first."""
+
+WEIGHTS = "weights.safetensors"
+
+
+class ImageSet(NamedTuple):
+    """Images ready for networks. images: (N, C, H, W) float32 in [0, 1]; labels: (N,) int64, also as an array."""
+
+    images: Tensor
+    labels: Tensor
+    truth: Labels
+    ids: tuple[str, ...]
+
+
+def as_images(split: Split, device: torch.device) -> ImageSet:
+    """Return a split as float images on a device; level k of 255 becomes exactly k / 255."""
+    images = torch.from_numpy(split.images).to(device).float() / 255
+    return ImageSet(images, torch.from_numpy(split.labels).to(device), split.labels, split.ids)
+
+
+class SlotState:
+    """The warm state of one slot.
+
+    Args:
+        store: where models are read from. catalogue: the plugins. device: `cpu` or `cuda`.
+    """
+
+    def __init__(self, store: Store, catalogue: Catalogue, device: str) -> None:
+        self.store = store
+        self.catalogue = catalogue
+        self.device = torch.device(device)
+        self._sets: dict[ImagesSpec, ImageSet] = {}
+        self._tests: dict[tuple[str, Plugin], ImageSet] = {}
+        self._networks: OrderedDict[str, tuple[nn.Module, ...]] = OrderedDict()
+        self._clean: dict[tuple[str, ImagesSpec, str], Labels] = {}
+        self._training_ids: dict[str, frozenset[str]] = {}
+
+    def image_set(self, spec: ImagesSpec) -> ImageSet:
+        """Return the images of an attack."""
+        if spec not in self._sets:
+            self._sets[spec] = as_images(attacked_images(self.catalogue, spec), self.device)
+        return self._sets[spec]
+
+    def test_split(self, task: str, source: Plugin) -> ImageSet:
+        """Return the whole test split of a source."""
+        key = (task, source)
+        if key not in self._tests:
+            self._tests[key] = as_images(load_split(self.catalogue, task, source, "test"), self.device)
+        return self._tests[key]
+
+    def deliver(self, images: Tensor, delivery: str) -> Tensor:
+        """Return images as they arrive."""
+        delivered: Tensor = self.catalogue.get("deliveries", delivery).call(images)
+        return delivered
+
+    def model(self, spec: ModelSpec) -> tuple[nn.Module, ...]:
+        """Return a stored model's networks.
+
+        Raises:
+            DamagedFileError: its weights are missing or damaged; `path` is the model's id.
+        """
+        if spec.id not in self._networks:
+            try:
+                files, _ = self.store.get_artifact(spec.id)
+                samples = from_bytes(files[WEIGHTS])
+            except (DamagedFileError, KeyError, FileNotFoundError) as error:
+                raise DamagedFileError(spec.id, f"weights cannot be read ({error})") from None
+            self._networks[spec.id] = networks(spec, self.catalogue, samples, device=str(self.device))
+            while len(self._networks) > KEPT_MODELS:
+                self._networks.popitem(last=False)
+        self._networks.move_to_end(spec.id)
+        return self._networks[spec.id]
+
+    def clean_labels(self, model: ModelSpec, images: ImagesSpec, delivery: str) -> Labels:
+        """Return a model's labels for the clean images of a set under a delivery (`float32`: as they are)."""
+        key = (model.id, images, delivery)
+        if key not in self._clean:
+            delivered = self.deliver(self.image_set(images).images, delivery)
+            self._clean[key] = labels_of(mean_logits_of(self.model(model), delivered))
+        return self._clean[key]
+
+    def training_ids(self, model: ModelSpec) -> frozenset[str]:
+        """Return the ids of the images that a model was trained on."""
+        if model.id not in self._training_ids:
+            self._training_ids[model.id] = frozenset(training_images(model, self.catalogue).train.ids)
+        return self._training_ids[model.id]
+
+
+def labels_of(logits: Tensor) -> Labels:
+    """Return the label of each row of logits (N, K): the first of the largest."""
+    return np.asarray(logits.argmax(1).cpu().numpy(), dtype=np.int64)
+
+
+@functools.cache
+def library_versions(*extra: str) -> str:
+    """Return the versions of what computes, as JSON."""
+    names = ["dumb-bench", "torch", "torchvision", "numpy", *extra]
+    found = {}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return json.dumps({"python": platform.python_version(), **found}, sort_keys=True)
+
+
+@functools.cache
+def hardware(device: str) -> str:
+    """Return the processor that computes, in words."""
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(torch.device(device))
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    except OSError:
+        names = []
+    return f"{names[0] if names else platform.machine()} ({torch.backends.cpu.get_cpu_capability()})"
+
+
+@functools.cache
+def host() -> str:
+    """Return the name of this machine."""
+    return socket.gethostname()

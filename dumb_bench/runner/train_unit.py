@@ -1,0 +1,110 @@
+"""Units that make models, and their clean predictions."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from torchmetrics.functional.classification import multiclass_f1_score
+
+from dumb_bench.data.tasks import task_named
+from dumb_bench.evaluation import mean_logits_of
+from dumb_bench.models.training import train_model
+from dumb_bench.models.weights import to_bytes
+from dumb_bench.runner.slot_state import WEIGHTS, SlotState, hardware, host, labels_of, library_versions
+from dumb_bench.runner.units import CleanSet, CleanUnit, ImagesUnit, TrainUnit
+from dumb_bench.spec import ModelSpec
+from dumb_bench.store import schema
+
+
+def run_images(unit: ImagesUnit, state: SlotState) -> dict[str, pa.Table]:
+    """List the images of a set."""
+    import hashlib
+
+    spec = unit.images
+    split = state.image_set(spec)
+    levels = (split.images.cpu() * 255).round().byte().numpy()
+    rows = [
+        {
+            "unit_key": unit.key,
+            "task": spec.task,
+            "image_source": spec.source.label,
+            "split": spec.split,
+            "index": index,
+            "image_id": name,
+            "label": int(split.truth[index]),
+            "sha256": hashlib.sha256(np.ascontiguousarray(levels[index]).tobytes()).hexdigest(),
+        }
+        for index, name in enumerate(split.ids)
+    ]
+    return {"images": schema.table("images", rows)}
+
+
+def run_train(unit: TrainUnit, state: SlotState) -> dict[str, pa.Table]:
+    """Train a model, store its weights, and describe it."""
+    spec = unit.model
+    trained = train_model(spec, state.catalogue, device=str(state.device))
+    meta = state.store.put_artifact(spec.id, {WEIGHTS: to_bytes(trained.samples)}, {"model": spec.id})
+    clean = clean_rows(spec, unit.clean, unit.key, state)
+    columns = {key: value for key, value in spec.columns.items() if key != "id"}
+    own = next((row for row in clean if row["test_source"] == spec.source.label), None)
+    row = {
+        "model_id": spec.id,
+        "unit_key": unit.key,
+        "task": spec.task,
+        **columns,
+        **trained.record,
+        "own_accuracy": own["accuracy"] if own else None,
+        "degenerate": degenerate(own, len(task_named(spec.task).classes)) if own else None,
+        "weights_sha256": meta["files"][WEIGHTS]["sha256"],
+        "library_versions": library_versions(),
+        "hardware": hardware(str(state.device)),
+        "host": host(),
+        "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    return {"models": schema.table("models", [row]), "clean": schema.table("clean", clean)}
+
+
+def run_clean(unit: CleanUnit, state: SlotState) -> dict[str, pa.Table]:
+    """Predict the clean test sets that a stored model has not seen yet."""
+    return {"clean": schema.table("clean", clean_rows(unit.model, unit.clean, unit.key, state))}
+
+
+def clean_rows(spec: ModelSpec, sets: tuple[CleanSet, ...], key: str, state: SlotState) -> list[dict[str, Any]]:
+    """Return a `clean` row for each test set: the whole test split of a source under a delivery."""
+    networks = state.model(spec)
+    classes = len(task_named(spec.task).classes)
+    rows = []
+    for source, delivery in sets:
+        split = state.test_split(spec.task, source)
+        logits = mean_logits_of(networks, state.deliver(split.images, delivery))
+        labels = labels_of(logits)
+        f1 = multiclass_f1_score(logits.argmax(1), split.labels, num_classes=classes, average="macro")
+        rows.append(
+            {
+                "model_id": spec.id,
+                "unit_key": key,
+                "test_source": source.label,
+                "delivery": delivery,
+                "accuracy": float((labels == split.truth).mean()),
+                "f1": float(f1),
+                "predictions": labels.tolist(),
+                "logits": logits.cpu().numpy().astype(np.float16).ravel(),
+            }
+        )
+    return rows
+
+
+def degenerate(clean: dict[str, Any], classes: int) -> str | None:
+    """Return why a model is of no use, judged on its own source's clean test images; None for a healthy one.
+
+    One class only; or an accuracy below the middle between chance and 1 (.75 for two classes, .55 for ten).
+    """
+    if len(set(clean["predictions"])) == 1:
+        return f"answers class {clean['predictions'][0]} for every clean test image of its own source"
+    least = (1 / classes + 1) / 2
+    if clean["accuracy"] < least:
+        return f"clean accuracy {clean['accuracy']:.3f} on its own source, below {least:.2f}"
+    return None

@@ -1,0 +1,190 @@
+"""The units of work: what one task of an executor computes, and the key under which it is stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from dumb_bench.spec import ImagesSpec, ModelSpec, Plugin, SetSpec, digest, id_of_attack, id_of_test
+
+
+class CleanSet(NamedTuple):
+    """A clean test set: the test split of a source, under a delivery."""
+
+    source: Plugin
+    delivery: str
+
+
+@dataclass(frozen=True)
+class ImagesUnit:
+    """The list of images of one image set: `images` rows."""
+
+    images: ImagesSpec
+
+    @cached_property
+    def key(self) -> str:
+        """The unit's key."""
+        return digest({"kind": "images", "images": self.images})
+
+    @property
+    def subject(self) -> str:
+        """What a failure of this unit is about."""
+        return self.key
+
+    @property
+    def label(self) -> str:
+        """A line for people."""
+        return f"images of {self.images.source.label} ({self.images.task}, {self.images.per_class} a class)"
+
+
+@dataclass(frozen=True)
+class TrainUnit:
+    """One model: weights, a `models` row, and its clean predictions."""
+
+    model: ModelSpec
+    clean: tuple[CleanSet, ...]
+
+    @cached_property
+    def key(self) -> str:
+        """The unit's key; which test sets are asked for does not change it."""
+        return digest({"kind": "train", "model": self.model.id})
+
+    @property
+    def subject(self) -> str:
+        """What a failure of this unit is about."""
+        return self.model.id
+
+    @property
+    def label(self) -> str:
+        """A line for people."""
+        return f"model {model_label(self.model)}"
+
+
+@dataclass(frozen=True)
+class CleanUnit:
+    """Clean predictions of a stored model on test sets that were not asked for when it was trained."""
+
+    model: ModelSpec
+    clean: tuple[CleanSet, ...]
+
+    @cached_property
+    def key(self) -> str:
+        """The unit's key."""
+        return digest({"kind": "clean", "model": self.model.id, "sets": sorted(digest(list(item)) for item in self.clean)})
+
+    @property
+    def subject(self) -> str:
+        """What a failure of this unit is about."""
+        return f"clean-{self.model.id}"
+
+    @property
+    def label(self) -> str:
+        """A line for people."""
+        return f"clean predictions of {model_label(self.model)}"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Rows of one adversarial set at one strength under one delivery: one for every victim named."""
+
+    set: SetSpec
+    strength: float | None
+    delivery: str
+    victims: tuple[ModelSpec, ...]
+
+    @cached_property
+    def attack_id(self) -> str:
+        """The id of the `attacks` row."""
+        return id_of_attack(self.set.id, self.strength, self.delivery)
+
+    @cached_property
+    def test_ids(self) -> tuple[str, ...]:
+        """The ids of the `tests` rows, in the order of the victims."""
+        return tuple(id_of_test(self.attack_id, victim.id) for victim in self.victims)
+
+
+@dataclass(frozen=True)
+class AttackUnit:
+    """One attack on one surrogate and image source: crafted once, delivered, scored on the victims still missing.
+
+    `expected` maps the attack ids that are stored already to the sha256 of their images: a set that is crafted again
+    must match it.
+    """
+
+    base: SetSpec
+    wanted: tuple[Wanted, ...]
+    expected: tuple[tuple[str, str], ...] = ()
+
+    @cached_property
+    def key(self) -> str:
+        """The unit's key: the set and the rows asked for."""
+        return digest({"kind": "attack", "set": self.base.id, "rows": digest(sorted(id for item in self.wanted for id in item.test_ids))})
+
+    @property
+    def subject(self) -> str:
+        """What a failure of this unit is about."""
+        return self.base.id
+
+    @property
+    def label(self) -> str:
+        """A line for people."""
+        surrogate = self.base.surrogate
+        on = f" on {' + '.join(model_label(model) for model in surrogate.models)}" if surrogate else ""
+        return f"attack {self.base.attack.attack.label}{on}, images of {self.base.images.source.label}"
+
+    @property
+    def tests(self) -> int:
+        """The number of `tests` rows that the unit scores."""
+        return sum(len(item.victims) for item in self.wanted)
+
+    @cached_property
+    def victims(self) -> dict[str, ModelSpec]:
+        """Every victim, by id, in a stable order."""
+        return {victim.id: victim for item in self.wanted for victim in item.victims}
+
+    def without(self, lost: frozenset[str]) -> AttackUnit:
+        """Return the unit without the victims that could not be trained."""
+        if not lost & self.victims.keys():
+            return self
+        kept = [
+            Wanted(item.set, item.strength, item.delivery, tuple(victim for victim in item.victims if victim.id not in lost))
+            for item in self.wanted
+        ]
+        return AttackUnit(self.base, tuple(item for item in kept if item.victims), self.expected)
+
+
+Unit = ImagesUnit | TrainUnit | CleanUnit | AttackUnit
+
+KIND_NAMES: dict[type, str] = {ImagesUnit: "images", TrainUnit: "train", CleanUnit: "clean", AttackUnit: "attack"}
+
+
+def kind_of(unit: Unit) -> str:
+    """Return `images`, `train`, `clean` or `attack`."""
+    return KIND_NAMES[type(unit)]
+
+
+def model_label(model: ModelSpec) -> str:
+    """Return a model in a few words."""
+    return f"{model.architecture.label} / {model.source.label} / {model.balance} / seed {model.seed}"
+
+
+class Outcome(NamedTuple):
+    """How a unit ended. tests: rows scored. seconds: wall time in the slot. error: None when it is done."""
+
+    key: str
+    tests: int
+    seconds: float
+    cpu_seconds: float
+    error: Fault | None = None
+
+
+class Fault(NamedTuple):
+    """Why a unit did not end well. lasting: the same again would fail the same way, so it is not retried."""
+
+    type: str
+    message: str
+    traceback: str
+    lasting: bool
+    host: str
+    damaged: str = ""

@@ -1,0 +1,269 @@
+"""One small interface over a local folder and an object store (`s3://`, `gs://`), durable and never half-written.
+
+Names inside a place are relative, with `/`; they never leave it. A local write is a temporary file in the same folder,
+fsync, rename, fsync of the folder; on an object store it is one PUT, which is atomic by itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import stat
+import time
+import urllib.parse
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from dumb_bench.errors import InputError
+
+OBJECT_STORES = ("s3", "gs")
+
+
+class Entry(NamedTuple):
+    """A file of a place: its name, its size in bytes and when it was last written (seconds since 1970, UTC)."""
+
+    path: str
+    size: int
+    modified: float
+
+
+def checked(path: str) -> str:
+    """Return a relative name as it is.
+
+    Raises:
+        InputError: it is empty, absolute, leaves the place, or holds a backslash or a control character.
+    """
+    steps = path.split("/")
+    if any(step in ("", ".", "..") for step in steps) or "\\" in path or ":" in steps[0]:
+        raise InputError(f"{path!r} is not a name inside a folder: expected names joined by '/', without '..'.")
+    if any(ord(letter) < 32 or ord(letter) == 127 for letter in path):
+        raise InputError(f"{path!r} holds a control character.")
+    return path
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error's message as one short line."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split())[:300]
+
+
+class Place(ABC):
+    """A folder or a bucket prefix. `uri` opens it again; `name` is for messages (no credentials)."""
+
+    uri: str
+    name: str
+    workers: int
+    """How many reads at once are worthwhile."""
+
+    @staticmethod
+    def at(where: str | os.PathLike[str], *, create: bool = True) -> Place:
+        """Open a local path, `file://`, `s3://` or `gs://` place; with `create` it is made, and must be writable.
+
+        Raises:
+            InputError: it does not exist (without `create`), or cannot be created or written.
+        """
+        text = os.fspath(where)
+        scheme, colon, rest = text.partition("://")
+        if not text or "\0" in text:
+            raise InputError(f"expected a folder or a URI, got {text!r}.")
+        if not colon:
+            place: Place = LocalPlace(Path(text))
+        elif scheme == "file":
+            place = LocalPlace(Path(urllib.parse.unquote(rest)))
+        elif scheme in OBJECT_STORES:
+            from dumb_bench.store.objects import ObjectPlace
+
+            place = ObjectPlace.from_uri(text)
+        else:
+            raise InputError(f"{scheme}:// is not supported. Available: a local path, file://, s3://, gs://.")
+        try:
+            place._prepare(create)
+        except (OSError, ValueError) as error:
+            what = "written" if create else "read"
+            raise InputError(f"{place.name}: cannot be {what}: {one_line(error)}.") from error
+        return place
+
+    @abstractmethod
+    def _prepare(self, create: bool) -> None:
+        """Make the place and try a write, or only see that it is there."""
+
+    @abstractmethod
+    def read(self, path: str) -> bytes:
+        """Return a file's content. Raises FileNotFoundError, or another OSError when the place does not answer."""
+
+    @abstractmethod
+    def write(self, path: str, data: bytes) -> None:
+        """Write or replace a file, durably and all at once. Raises OSError; then the old content is still there."""
+
+    @abstractmethod
+    def exists(self, path: str) -> bool:
+        """Whether the file is there."""
+
+    @abstractmethod
+    def names(self, prefix: str) -> list[str]:
+        """Return the names of all files below a folder, in no order; none where there is no such folder."""
+
+    @abstractmethod
+    def files(self, prefix: str) -> list[Entry]:
+        """Return all files below a folder with their sizes and times, in no order."""
+
+    @abstractmethod
+    def delete(self, path: str) -> None:
+        """Delete a file; nothing happens where there is none."""
+
+    @abstractmethod
+    def move(self, path: str, target: str) -> None:
+        """Move a file, replacing what is at `target`. Raises FileNotFoundError."""
+
+    def sweep(self, age: float) -> None:  # noqa: B027 - only a local folder has leftovers
+        """Delete temporary files that a crash left more than `age` seconds ago."""
+
+
+class LocalPlace(Place):
+    """A folder of this machine (or of a network file system with atomic renames)."""
+
+    workers = 1
+
+    def __init__(self, root: Path) -> None:
+        with contextlib.suppress(RuntimeError):
+            root = root.expanduser()
+        self.root = root.absolute()
+        self.uri = self.name = str(self.root)
+
+    def path(self, path: str) -> Path:
+        """Return the real path of a name."""
+        return self.root / checked(path)
+
+    def _prepare(self, create: bool) -> None:
+        if not create:
+            if not stat.S_ISDIR(os.stat(self.root).st_mode):
+                raise NotADirectoryError(0, "not a folder")
+            return
+        _make(self.root)
+        probe = self.root / temporary("probe")
+        probe.touch()
+        probe.unlink()
+
+    def read(self, path: str) -> bytes:
+        return self.path(path).read_bytes()
+
+    def write(self, path: str, data: bytes) -> None:
+        target = self.path(path)
+        beside = target.with_name(temporary(target.name))
+        try:
+            with _create(beside) as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(beside, target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(beside)
+            raise
+        _sync(target.parent)
+
+    def exists(self, path: str) -> bool:
+        return self.path(path).is_file()
+
+    def names(self, prefix: str) -> list[str]:
+        cut = len(str(self.root)) + 1
+        return [entry.path[cut:].replace(os.sep, "/") for entry in _walk(self.path(prefix)) if not _is_left(entry)]
+
+    def files(self, prefix: str) -> list[Entry]:
+        cut = len(str(self.root)) + 1
+        found = []
+        for entry in _walk(self.path(prefix)):
+            with contextlib.suppress(FileNotFoundError):
+                if not _is_left(entry):
+                    about = entry.stat()
+                    found.append(Entry(entry.path[cut:].replace(os.sep, "/"), about.st_size, about.st_mtime))
+        return found
+
+    def delete(self, path: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path(path))
+        self._prune(self.path(path).parent)
+
+    def move(self, path: str, target: str) -> None:
+        old, new = self.path(path), self.path(target)
+        if not old.is_file():
+            raise FileNotFoundError(2, "no such file", str(old))
+        _make(new.parent)
+        os.replace(old, new)
+        _sync(new.parent)
+        _sync(old.parent)
+        self._prune(old.parent)
+
+    def _prune(self, folder: Path) -> None:
+        """Remove a folder that has become empty (a writer that needs it makes it again)."""
+        if folder != self.root:
+            with contextlib.suppress(OSError):
+                os.rmdir(folder)
+
+    def sweep(self, age: float) -> None:
+        limit = time.time() - age
+        for entry in _walk(self.root):
+            with contextlib.suppress(OSError):
+                if _is_left(entry) and entry.stat().st_mtime < limit:
+                    os.unlink(entry.path)
+
+
+def temporary(name: str) -> str:
+    """Return a name that no other writer chooses; hidden from listings and from Parquet readers."""
+    return f".{name[:80]}.{secrets.token_hex(8)}.tmp"
+
+
+def _is_left(entry: os.DirEntry[str]) -> bool:
+    return entry.name.startswith(".") and entry.name.endswith(".tmp")
+
+
+def _create(path: Path) -> Any:
+    """Open a new file, making its folder when that is missing (or was pruned a moment ago)."""
+    try:
+        return open(path, "xb")
+    except FileNotFoundError:
+        _make(path.parent)
+        return open(path, "xb")
+
+
+def _make(folder: Path) -> None:
+    """Make a folder and its parents, durably."""
+    if folder.is_dir():
+        return
+    if folder.parent != folder:
+        _make(folder.parent)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(folder)
+    if not folder.is_dir():
+        raise NotADirectoryError(20, f"{folder} is a file, not a folder")
+    _sync(folder.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Make a rename in a folder durable, where the file system knows how."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (22, 95):  # EINVAL, ENOTSUP: some network file systems
+            raise
+    finally:
+        os.close(handle)
+
+
+def _walk(folder: Path | str) -> Iterator[os.DirEntry[str]]:
+    """Yield the files below a folder; folders that vanish meanwhile are skipped."""
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    yield from _walk(entry.path)
+                elif entry.is_file():
+                    yield entry
+    except (FileNotFoundError, NotADirectoryError):
+        return

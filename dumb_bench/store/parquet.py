@@ -1,0 +1,75 @@
+"""Parquet to and from memory, as every stored file uses it: zstd, page checksums written and verified."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+import pyarrow as pa
+
+from dumb_bench.errors import InputError, unknown
+from dumb_bench.store import schema
+
+ROW_GROUP = 16_384
+
+Wanted = Mapping[str, Sequence[str]]
+"""Tables to read, and of each the columns."""
+
+
+def dumps(table: pa.Table, *, compact: bool) -> bytes:
+    """Return a table as Parquet. `compact` spends time on size (segments, results); without it, on speed (parts)."""
+    import pyarrow.parquet as pq
+
+    stream = pa.BufferOutputStream()
+    pq.write_table(
+        table,
+        stream,
+        compression="zstd",
+        compression_level=9 if compact else 1,
+        use_dictionary=compact,
+        write_statistics=compact,
+        row_group_size=ROW_GROUP,
+        write_page_checksum=True,
+        store_schema=True,
+    )
+    return bytes(stream.getvalue())
+
+
+def loads(name: str, data: bytes, columns: Sequence[str] | None = None, *, hidden: Sequence[str] = ()) -> pa.Table:
+    """Return a stored table with this version's columns, or those asked for; those it lacks (an older file) as null.
+
+    `hidden` columns are of the store itself: they come first. Page checksums are verified; verify a hash before.
+
+    Raises:
+        SchemaError: a newer version wrote it, or a column has another type.
+        pyarrow.ArrowException, OSError: the bytes are damaged.
+    """
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as stored:
+        present = [entry for entry in stored.schema_arrow if entry.name not in hidden]
+        schema.conform(name, pa.schema(present).empty_table())
+        asked = schema.STORED[name].names if columns is None else columns
+        kept = [entry.name for entry in present if entry.name in asked]
+        found = stored.read(columns=[*hidden, *kept], use_threads=stored.metadata.num_rows > ROW_GROUP)
+        rows = stored.metadata.num_rows
+    entries = [schema.STORED[name].field(column) for column in asked]
+    arrays = [found.column(e.name) if e.name in kept else pa.nulls(rows, e.type) for e in entries]
+    if hidden:
+        entries = [*(pa.field(column, found.schema.field(column).type) for column in hidden), *entries]
+        arrays = [*(found.column(column) for column in hidden), *arrays]
+    return pa.Table.from_arrays(arrays, schema=pa.schema(entries))
+
+
+def names_of(table: str, columns: Collection[str] | None) -> list[str]:
+    """Return the columns asked for, or all of a table's, in the order asked.
+
+    Raises:
+        InputError: the table or a column is unknown.
+    """
+    if table not in schema.STORED:
+        raise InputError(unknown("table", table, schema.STORED))
+    known = schema.STORED[table].names
+    for name in columns or ():
+        if name not in known:
+            raise InputError(unknown(f"column of {table}", name, known))
+    return list(known) if columns is None else list(columns)

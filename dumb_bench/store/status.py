@@ -1,0 +1,132 @@
+"""What a result folder and its store hold, told from files alone: no torch, no Ray, no pandas."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from dumb_bench.errors import DamagedFileError, InputError
+from dumb_bench.store.assemble import assemble, planned_rows
+from dumb_bench.store.events import read_events
+from dumb_bench.store.results import ResultFolder
+from dumb_bench.store.store import Store
+
+
+def default_store(results: str) -> str:
+    """Return the store beside a result folder: `.store` in the same parent, shared by all grids there."""
+    if "://" in results:
+        return f"{results.rstrip('/').rpartition('/')[0]}/.store"
+    return str(Path(results).resolve().parent / ".store")
+
+
+def read_plan(folder: ResultFolder) -> dict[str, Any]:
+    """Return the plan of a result folder.
+
+    Raises:
+        InputError: there is none, or it cannot be read.
+    """
+    try:
+        document: dict[str, Any] = json.loads(folder.read_text("plan.json"))
+    except FileNotFoundError:
+        raise InputError(f"{folder.place.name}: no plan.json here; is it a result folder?") from None
+    except (ValueError, DamagedFileError) as error:
+        raise InputError(f"{folder.place.name}: plan.json cannot be read ({error}); run its grid again") from None
+    return document
+
+
+def open_store(results: str, plan: dict[str, Any], store: str | None) -> Store:
+    """Return the store of a result folder: the one named, else the one of its plan, else the one beside it.
+
+    Raises:
+        InputError: it is not there.
+    """
+    return Store.open(store or plan["store"] or default_store(results), create=False)
+
+
+def read_status(results: str, store: str | None = None) -> dict[str, Any]:
+    """Return what is done, running and failed.
+
+    `running`: units that a run has started and not ended, if that run has not ended either. Where the store is gone (a
+    result folder that was copied away) the folder's own tables are counted.
+    """
+    folder = ResultFolder.open(results, create=False)
+    plan = read_plan(folder)
+    rows = list(planned_rows(plan))
+    try:
+        held = open_store(results, plan, store)
+    except InputError:
+        if store:
+            raise
+        counts = folder.rows()
+        tests_done, models_done = counts.get("tests", 0), counts.get("models", 0)
+        failures = folder.read_table("failures").to_pylist() if counts else []
+    else:
+        found = held.read_many({"tests": ["test_id"], "models": ["model_id"]})
+        done = frozenset(found["tests"].column("test_id").to_pylist())
+        tests_done = sum(row.repeats for row in rows if row.test_id in done)
+        models_done = len(frozenset(found["models"].column("model_id").to_pylist()) & plan["models"].keys())
+        failures = assemble(held, plan)["failures"].to_pylist() if held.failures().num_rows else []
+    events = read_events(folder.place)
+    return {
+        "name": plan["name"],
+        "tests": sum(row.repeats for row in rows),
+        "tests_done": tests_done,
+        "models": len(plan["models"]),
+        "models_done": models_done,
+        "running": _running(events),
+        "failed": [{key: row[key] for key in ("unit", "kind", "error_type", "message", "attempts", "tests_missing")} for row in failures],
+        "last_event": events[-1]["time"] if events else None,
+    }
+
+
+def _running(events: list[dict[str, Any]]) -> list[str]:
+    running: dict[str, str] = {}
+    for event in events:
+        match event.get("event"):
+            case "run_started" | "run_finished":
+                running.clear()
+            case "unit_started":
+                running[event["key"]] = event["unit"]
+            case "unit_done" | "unit_failed":
+                running.pop(event["key"], None)
+    return sorted(running.values())
+
+
+def check_folder(results: str, store: str | None = None) -> tuple[list[str], str]:
+    """Verify every file of a result folder and of its store; return what is damaged, and what was looked at.
+
+    What is damaged in the store goes to quarantine, so that the next run makes it again.
+    """
+    folder = ResultFolder.open(results, create=False)
+    plan = read_plan(folder)
+    problems = [f"{folder.place.name}: {damage.path}: {damage.reason}" for damage in folder.check()]
+    looked = "result folder"
+    try:
+        held = open_store(results, plan, store)
+    except InputError:
+        if store:
+            raise
+        looked += " (its store is not here)"
+    else:
+        looked += " and store"
+        problems += [f"{held.place.name}: {damage.path}: {damage.reason} (in quarantine now)" for damage in held.verify()]
+    return problems, f"checked {looked}"
+
+
+def compact_results(results: str, store: str | None = None) -> dict[str, int]:
+    """Merge a store's loose parts and write a result folder's tables again from it; return the rows of each table.
+
+    Raises:
+        InputError: the folder holds no plan, or its store is not there.
+    """
+    folder = ResultFolder.open(results, create=False)
+    plan = read_plan(folder)
+    held = open_store(results, plan, store)
+    held.compact()
+    tables = assemble(held, plan)
+    if held.damaged:
+        lost = "; ".join(f"{damage.path}: {damage.reason}" for damage in held.damaged)
+        raise InputError(f"{held.place.name}: damaged, now in quarantine: {lost}; run the grid again to restore it")
+    folder.write_tables(tables, plan_digest=plan["digest"])
+    return {name: table.num_rows for name, table in tables.items()}

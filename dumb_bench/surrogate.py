@@ -1,0 +1,115 @@
+"""A surrogate: the attacker's networks behind one map from images to logits, in a mode that nobody can change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from dumb_bench.errors import InputError, unknown
+
+
+def mean_logits(outputs: list[Tensor]) -> Tensor:
+    """Return the mean of the members' logits, summed pairwise: K identical members, K a power of two, give one
+    member's logits bit for bit."""
+    count = len(outputs)
+    while len(outputs) > 1:
+        pairs = [left + right for left, right in zip(outputs[::2], outputs[1::2], strict=False)]
+        outputs = pairs + outputs[len(pairs) * 2 :]
+    return outputs[0] if count == 1 else outputs[0] / count
+
+
+AGGREGATIONS = ("mean_logits",)
+
+
+class Cost(NamedTuple):
+    """Images passed forward and backward through a surrogate."""
+
+    forwards: int
+    backwards: int
+
+
+class LockedSurrogate(nn.Module):
+    """A surrogate for one attack. Its train/eval mode is locked, its passes are counted.
+
+    Args:
+        networks: one a weight sample, each mapping (N, C, H, W) in [0, 1] to logits (N, K).
+        num_classes: K.
+        aggregation: how the samples' outputs become one: `mean_logits`.
+    """
+
+    def __init__(self, networks: Sequence[nn.Module], num_classes: int, aggregation: str = "mean_logits") -> None:
+        super().__init__()
+        if aggregation not in AGGREGATIONS:
+            raise InputError(unknown("aggregation", aggregation, AGGREGATIONS))
+        if not networks:
+            raise InputError("a surrogate needs at least one network")
+        self.members = nn.ModuleList(networks)
+        self.num_classes = num_classes
+        self._forwards = 0
+        self._backwards = 0
+        for module in self.modules():
+            module.training = False
+        for parameter in self.parameters():
+            parameter.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> LockedSurrogate:
+        """Do nothing: many attack libraries call `.eval()` or `.train()`, which would change a stochastic surrogate."""
+        del mode
+        return self
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (N, C, H, W) in [0, 1] to logits (N, K)."""
+        self._forwards += len(images)
+        outputs = [member(images) for member in self.members]
+        logits = mean_logits(outputs)
+        if logits.requires_grad:
+            logits.register_hook(self._count_backward)
+        return logits
+
+    def _count_backward(self, gradient: Tensor) -> None:
+        self._backwards += len(gradient)
+
+    @property
+    def cost(self) -> Cost:
+        """The passes so far."""
+        return Cost(self._forwards, self._backwards)
+
+    def snapshot(self) -> StateSnapshot:
+        """Return a copy of all that an attack must leave alone."""
+        return StateSnapshot(self)
+
+
+class StateSnapshot:
+    """Parameters, buffers, gradients' flags and modes of a module, to be compared and put back after an attack."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+        self.tensors = {name: tensor.detach().clone() for name, tensor in module.state_dict(keep_vars=True).items()}
+        self.flags = {name: parameter.requires_grad for name, parameter in module.named_parameters()}
+        self.modes = {name: child.training for name, child in module.named_modules()}
+
+    def restore(self) -> str | None:
+        """Put everything back; return what had changed, None when nothing had."""
+        changed: list[str] = []
+        current = self.module.state_dict(keep_vars=True)
+        with torch.no_grad():
+            for name, tensor in self.tensors.items():
+                if name in current and not torch.equal(current[name].detach(), tensor):
+                    changed.append(f"weights or buffer {name!r}")
+                    current[name].copy_(tensor)
+        for name, parameter in self.module.named_parameters():
+            if parameter.requires_grad != self.flags.get(name):
+                changed.append(f"requires_grad of {name!r}")
+                parameter.requires_grad_(self.flags.get(name, False))
+            if parameter.grad is not None:
+                changed.append(f"grad of {name!r}")
+                parameter.grad = None
+        for name, child in self.module.named_modules():
+            if child.training != self.modes.get(name):
+                changed.append(f"train/eval mode of {name!r}")
+                child.training = self.modes.get(name, False)
+        return changed[0] + (f" and {len(changed) - 1} more" if len(changed) > 1 else "") if changed else None
+

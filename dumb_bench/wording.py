@@ -1,0 +1,19 @@
+"""Quantities as people read them."""
+
+from __future__ import annotations
+
+
+def seconds_text(seconds: float) -> str:
+    """Return a duration with two significant figures in its natural unit."""
+    for size, unit in ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} s"
+
+
+def bytes_text(size: float) -> str:
+    """Return a size in bytes with its decimal unit."""
+    for factor, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size:.0f} B"

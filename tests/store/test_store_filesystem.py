@@ -1,0 +1,133 @@
+"""Places: durable writes, names that never leave, clear refusals."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dumb_bench.errors import InputError
+from dumb_bench.store import filesystem
+from dumb_bench.store.filesystem import LocalPlace, Place
+from dumb_bench.store.objects import ObjectPlace
+
+BAD = ["", "/etc/passwd", "../x", "a/../../x", "a//b", "a/", ".", "a/./b", "a\\b", "C:/x", "a\x00b", "a\nb", "a\x7f"]
+
+
+@pytest.fixture(params=["local", "bucket"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    if request.param == "local":
+        return Place.at(tmp_path / "place")
+    found: Place = request.getfixturevalue("bucket")
+    return found
+
+
+def test_files_come_and_go(place: Place) -> None:
+    assert place.names("a") == []
+    place.write("a/b/one", b"1")
+    place.write("a/two", b"22")
+    place.write("a/two", b"333")
+    assert place.read("a/two") == b"333"
+    assert sorted((entry.path, entry.size) for entry in place.files("a")) == [("a/b/one", 1), ("a/two", 3)]
+    assert sorted(place.names("a")) == ["a/b/one", "a/two"]
+    place.move("a/two", "c/d/three")
+    assert not place.exists("a/two")
+    assert place.read("c/d/three") == b"333"
+    place.delete("a/b/one")
+    place.delete("a/b/one")
+    assert place.names("a") == []
+    with pytest.raises(FileNotFoundError):
+        place.read("a/b/one")
+    with pytest.raises(FileNotFoundError):
+        place.move("a/none", "a/other")
+    place.write("a/b/one", b"again")
+    assert place.exists("a/b/one") and not place.exists("a/b")
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_names_stay_inside(place: Place, name: str) -> None:
+    for act in (place.read, place.exists, place.delete, place.names, place.files):
+        with pytest.raises(InputError):
+            act(name)
+    with pytest.raises(InputError):
+        place.write(name, b"")
+    with pytest.raises(InputError):
+        place.move("a", name)
+
+
+def test_a_place_survives_a_pickle(tmp_path: Path) -> None:
+    place = Place.at(tmp_path / "p")
+    place.write("x", b"1")
+    assert pickle.loads(pickle.dumps(place)).read("x") == b"1"
+    assert Place.at(place.uri, create=False).read("x") == b"1"
+    assert Place.at(f"file://{tmp_path / 'p'}", create=False).read("x") == b"1"
+
+
+def test_refusals_are_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    refused = ["", "a\0b", "ftp://host/x", tmp_path / "file", tmp_path / "file" / "below", "s3://"]
+    for where in refused:
+        with pytest.raises(InputError) as caught:
+            Place.at(where)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(InputError, match="cannot be read"):
+        Place.at(tmp_path / "none", create=False)
+    with pytest.raises(InputError, match="cannot be read"):
+        Place.at(tmp_path / "file", create=False)
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_read_only_folder_is_refused_for_writing_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "archive"
+    LocalPlace(folder).write("x", b"1")
+    folder.chmod(0o555)
+    try:
+        if os.access(folder, os.W_OK):  # root: permissions say nothing, so the file system has to
+            monkeypatch.setattr(Path, "touch", _read_only)
+        with pytest.raises(InputError, match="archive: cannot be written: "):
+            Place.at(folder)
+        assert Place.at(folder, create=False).read("x") == b"1"
+    finally:
+        folder.chmod(0o755)
+
+
+def _read_only(*args: Any, **kwargs: Any) -> None:
+    raise OSError(30, "Read-only file system")
+
+
+def test_a_failed_write_leaves_the_old_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = LocalPlace(tmp_path)
+    place.write("x", b"old")
+    for broken in ("replace", "fsync"):
+        with monkeypatch.context() as patch:
+            patch.setattr(filesystem.os, broken, _read_only)
+            with pytest.raises(OSError, match="Read-only"):
+                place.write("x", b"new")
+        assert place.read("x") == b"old"
+        assert os.listdir(tmp_path) == ["x"]
+
+
+def test_leftovers_are_invisible_and_swept_when_old(tmp_path: Path) -> None:
+    place = LocalPlace(tmp_path)
+    place.write("a/x", b"")
+    (tmp_path / "a" / ".x.0123.tmp").write_bytes(b"half")
+    assert place.names("a") == ["a/x"] and len(place.files("a")) == 1
+    place.sweep(1000.0)
+    assert len(os.listdir(tmp_path / "a")) == 2
+    place.sweep(-1.0)
+    assert os.listdir(tmp_path / "a") == ["x"]
+
+
+def test_credentials_are_not_shown() -> None:
+    place = ObjectPlace(None, "bucket/x", "s3://key:secret@bucket/x?region=eu-west-1")
+    assert place.name == "s3://bucket/x"
+    assert place.root == "bucket/x"
+
+
+def test_aws_endpoint_url_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    place = ObjectPlace.from_uri("s3://key:secret@bucket/x?region=us-east-1")
+    assert "endpoint_override=127.0.0.1%3A9" in place.uri and "scheme=http" in place.uri
