@@ -132,7 +132,11 @@ def mark(call: _Plugin, plugin: PluginInfo) -> _Plugin:
 
 def _marked(module: ModuleType) -> list[tuple[Callable[..., Any], PluginInfo]]:
     """Return the plugins that a module defines."""
-    found = {id(value): value for value in vars(module).values() if isinstance(getattr(value, "__plugin__", None), PluginInfo)}
+    found = {
+        id(value): value
+        for value in vars(module).values()
+        if isinstance(getattr(value, "__plugin__", None), PluginInfo)
+    }
     return [(value, value.__plugin__) for value in found.values() if value.__module__ == module.__name__]
 
 
@@ -152,11 +156,19 @@ class Catalogue:
         for file in self.files:
             plugins = _marked(file.module)
             if not plugins:
-                raise InputError(f"--plugin {file.name}: defines no plugin; decorate a function with @attack (README: my own attack)")
+                raise InputError(
+                    f"--plugin {file.name}: defines no plugin; decorate a function with @attack (README: my own attack)"
+                )
             for call, plugin in plugins:
                 key = (plugin.kind, plugin.name)
-                if key in found or plugin.name in self._built_in(plugin.kind) or plugin.name in self._entry_points(plugin.kind):
-                    raise InputError(f"--plugin {file.name}: {plugin.kind[:-1]} {plugin.name!r} exists already; choose another name")
+                if (
+                    key in found
+                    or plugin.name in self._built_in(plugin.kind)
+                    or plugin.name in self._entry_points(plugin.kind)
+                ):
+                    raise InputError(
+                        f"--plugin {file.name}: {plugin.kind[:-1]} {plugin.name!r} exists already; choose another name"
+                    )
                 found[key] = Entry(call, plugin, file.fingerprint, file.name)
         return found
 
@@ -165,7 +177,9 @@ class Catalogue:
         package, support = KINDS[kind]
         spec = importlib.util.find_spec(package)
         paths = list(spec.submodule_search_locations or ()) if spec else []
-        return frozenset(leaf.name for leaf in pkgutil.iter_modules(paths) if not leaf.ispkg and leaf.name not in support)
+        return frozenset(
+            leaf.name for leaf in pkgutil.iter_modules(paths) if not leaf.ispkg and leaf.name not in support
+        )
 
     @staticmethod
     def _entry_points(kind: str) -> dict[str, EntryPoint]:
@@ -260,7 +274,9 @@ def check_params(entry: Entry, given: Mapping[str, Any]) -> dict[str, Any]:
     fields: dict[str, Any] = {
         name: (item.annotation, ... if item.default is item.empty else item.default) for name, item in known.items()
     }
-    model = create_model("Params", __config__=ConfigDict(strict=True, extra="forbid", arbitrary_types_allowed=True), **fields)
+    model = create_model(
+        "Params", __config__=ConfigDict(strict=True, extra="forbid", arbitrary_types_allowed=True), **fields
+    )
     try:
         checked = model(**given)
     except ValidationError as error:

@@ -28,7 +28,9 @@ GridFile = Annotated[Path, typer.Argument(metavar="GRID", help="A grid file (TOM
 Results = Annotated[str, typer.Argument(metavar="RESULTS", help="A result folder, as `run` names it at its end.")]
 Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="A Python file with plugins; may be repeated.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-StorePlace = Annotated[str | None, typer.Option(help="Folder or URI of the store of finished units [default: .store beside the results].")]
+StorePlace = Annotated[
+    str | None, typer.Option(help="Folder or URI of the store of finished units [default: .store beside the results].")
+]
 ResultsPlace = Annotated[str | None, typer.Option(help="Folder or URI for the results [default: results/NAME].")]
 MaxTests = Annotated[int, typer.Option(min=1, help="Refuse a grid of more tests than this.")]
 
@@ -112,7 +114,13 @@ def run(
     console = Console(stderr=True)
     watcher = ProgressWatcher(console)
     try:
-        summary = run_grid(grid, catalogue, options, watcher, lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True))
+        summary = run_grid(
+            grid,
+            catalogue,
+            options,
+            watcher,
+            lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True),
+        )
     finally:
         watcher.close()
     for line in summary.quarantined:
@@ -189,8 +197,12 @@ def status(results: Results, store: StorePlace = None, as_json: AsJson = False) 
     if as_json:
         typer.echo(json.dumps(found, indent=1))
         return
-    typer.echo(f"{found['name']}: {found['tests_done']:,} of {found['tests']:,} rows, {found['models_done']:,} of {found['models']:,} models")
-    typer.echo(f"running: {len(found['running'])}, failed: {len(found['failed'])}, last event: {found['last_event'] or 'none'}")
+    typer.echo(
+        f"{found['name']}: {found['tests_done']:,} of {found['tests']:,} rows, {found['models_done']:,} of {found['models']:,} models"
+    )
+    typer.echo(
+        f"running: {len(found['running'])}, failed: {len(found['failed'])}, last event: {found['last_event'] or 'none'}"
+    )
     for item in found["failed"]:
         typer.echo(f"  failed: {item['unit']}: {item['error_type']}: {item['message'].splitlines()[0]}")
 
@@ -206,7 +218,9 @@ def report(
 
 @app.command("list")
 def list_plugins(
-    kind: Annotated[str, typer.Argument(help="attacks, sources, tasks, architectures, posteriors, defences, deliveries or figures.")],
+    kind: Annotated[
+        str, typer.Argument(help="attacks, sources, tasks, architectures, posteriors, defences, deliveries or figures.")
+    ],
     plugin: Plugins = None,
     as_json: AsJson = False,
 ) -> None:
@@ -264,5 +278,3 @@ def compact(results: Results, store: StorePlace = None) -> None:
 
     rows = compact_results(results, store)
     typer.echo(", ".join(f"{name} {number:,}" for name, number in rows.items()))
-
-

@@ -90,14 +90,20 @@ def _checks(entry: Entry) -> Iterator[Check]:
     yield Check("surrogate untouched", "passed", "weights, buffers, gradients and modes as before")
     same = random.getstate() == states[0] and torch.equal(torch.get_rng_state(), states[2])
     same = same and all(np.array_equal(a, b) for a, b in zip(np.random.get_state()[1:], states[1][1:], strict=True))
-    yield Check("global randomness", "passed" if same else "failed", "as before" if same else "a global generator was changed")
+    yield Check(
+        "global randomness", "passed" if same else "failed", "as before" if same else "a global generator was changed"
+    )
     box = crafted.box_violation
     yield Check("box [0, 1]", "passed" if box <= TOLERANCE else "failed", f"left by {box:.2g} at most")
     if info.norm is None or strength is None:
         yield Check("budget", "skipped", "declares no norm")
     else:
         kept = crafted.budget_violation <= TOLERANCE
-        yield Check("budget", "passed" if kept else "failed", f"{info.norm} {strength:.4g} exceeded by {crafted.budget_violation:.2g}")
+        yield Check(
+            "budget",
+            "passed" if kept else "failed",
+            f"{info.norm} {strength:.4g} exceeded by {crafted.budget_violation:.2g}",
+        )
         largest = float(norm_of(info.norm, crafted.images, images).max())
         if info.reaches_budget:
             verdict = "passed" if crafted.budget_reached else "failed"
@@ -106,16 +112,30 @@ def _checks(entry: Entry) -> Iterator[Check]:
             yield Check("budget reached", "skipped", f"not promised; largest norm {largest:.6g} of {strength:.6g}")
     again, _ = _run(entry, strength)
     equal = torch.equal(again.images, crafted.images)
-    yield Check("same seed, same bits", "passed" if equal else "failed", "two runs agree" if equal else "two runs differ")
+    yield Check(
+        "same seed, same bits", "passed" if equal else "failed", "two runs agree" if equal else "two runs differ"
+    )
     other, _ = _run(entry, strength, seed=1)
     moved = not torch.equal(other.images, crafted.images)
     if info.stochastic:
-        yield Check("stochastic as declared", "passed" if moved else "failed", "another seed, other images" if moved else "another seed, same images")
+        yield Check(
+            "stochastic as declared",
+            "passed" if moved else "failed",
+            "another seed, other images" if moved else "another seed, same images",
+        )
     else:
-        yield Check("deterministic as declared", "failed" if moved else "passed", "another seed, other images" if moved else "another seed, same images")
+        yield Check(
+            "deterministic as declared",
+            "failed" if moved else "passed",
+            "another seed, other images" if moved else "another seed, same images",
+        )
     if info.norm is None or info.strength is None or info.minimum > 0:
         yield Check("identity at 0", "skipped", "declares no norm, or no strength 0")
     else:
         still, _ = _run(entry, 0.0)
         clean = float((still.images - images).abs().max()) <= TOLERANCE
-        yield Check("identity at 0", "passed" if clean else "failed", "strength 0 leaves the image" if clean else "strength 0 changes the image")
+        yield Check(
+            "identity at 0",
+            "passed" if clean else "failed",
+            "strength 0 leaves the image" if clean else "strength 0 changes the image",
+        )

@@ -171,10 +171,14 @@ class Grid(_Table):
         seen: set[str] = set()
         for number, entry in enumerate(self.attacks):
             if entry.name in CONTROLS:
-                raise ValueError(f"attacks[{number}].name: {entry.name!r} is a control, which every grid gets without asking")
+                raise ValueError(
+                    f"attacks[{number}].name: {entry.name!r} is a control, which every grid gets without asking"
+                )
             identity = f"{entry.name} {sorted(entry.params.items(), key=str)} {entry.chunk}"
             if identity in seen:
-                raise ValueError(f"attacks[{number}].name: {entry.name!r} is given twice with the same parameters; list its strengths in one entry")
+                raise ValueError(
+                    f"attacks[{number}].name: {entry.name!r} is given twice with the same parameters; list its strengths in one entry"
+                )
             seen.add(identity)
         return self
 
@@ -245,7 +249,12 @@ def _check_names(grid: Grid, catalogue: Catalogue) -> None:
     """Check every plugin's name without importing a leaf."""
     for section in ("models", "surrogates", "victims"):
         axes = getattr(grid, section)
-        for axis, kind in (("source", "sources"), ("architecture", "architectures"), ("defence", "defences"), ("posterior", "posteriors")):
+        for axis, kind in (
+            ("source", "sources"),
+            ("architecture", "architectures"),
+            ("defence", "defences"),
+            ("posterior", "posteriors"),
+        ):
             for choice in getattr(axes, axis) or ():
                 members = choice.name.split("+") if (section, axis) == ("surrogates", "architecture") else [choice.name]
                 for name in members:
@@ -259,7 +268,9 @@ def _check_names(grid: Grid, catalogue: Catalogue) -> None:
 def _known(where: str, kind: str, name: str, catalogue: Catalogue) -> None:
     names = [known for known in catalogue.names(kind) if kind != "attacks" or known not in CONTROLS]
     if name not in names:
-        raise InputError(f"{where}: {unknown(kind.removesuffix('ies') + 'y' if kind.endswith('ies') else kind[:-1], name, names)}")
+        raise InputError(
+            f"{where}: {unknown(kind.removesuffix('ies') + 'y' if kind.endswith('ies') else kind[:-1], name, names)}"
+        )
 
 
 def _where(location: Sequence[int | str]) -> str:
@@ -301,7 +312,9 @@ _SENTENCES: dict[str, Callable[[ErrorDetails], str]] = {
     "greater_than_equal": lambda item: f"expected at least {item['ctx']['ge']}, got {item['input']!r}",
     "less_than_equal": lambda item: f"expected at most {item['ctx']['le']}, got {item['input']!r}",
     "less_than": lambda item: f"expected less than {item['ctx']['lt']}, got {item['input']!r}",
-    "string_pattern_mismatch": lambda item: f"expected lower-case letters, digits, '_' and '-' only, got {item['input']!r}",
+    "string_pattern_mismatch": lambda item: (
+        f"expected lower-case letters, digits, '_' and '-' only, got {item['input']!r}"
+    ),
     "string_too_long": lambda item: f"longer than {item['ctx']['max_length']} characters",
     "value_error": lambda item: str(item["ctx"]["error"]),
 }

@@ -17,7 +17,12 @@ def listing(kind: str, catalogue: Catalogue) -> list[dict[str, Any]]:
     """
     if kind == "tasks":
         return [
-            {"name": task.name, "classes": list(task.classes), "image_shape": list(task.image_shape), "summary": task.summary}
+            {
+                "name": task.name,
+                "classes": list(task.classes),
+                "image_shape": list(task.image_shape),
+                "summary": task.summary,
+            }
             for task in TASKS.values()
         ]
     if kind not in KINDS:
@@ -36,7 +41,9 @@ def listing(kind: str, catalogue: Catalogue) -> list[dict[str, Any]]:
         elif kind == "sources":
             row |= {"tasks": list(entry.info.tasks), "data": entry.info.origin}
         if kind != "figures":
-            row["parameters"] = {key: str(value) if not _plain(value) else value for key, value in all_params(entry, {}).items()}
+            row["parameters"] = {
+                key: str(value) if not _plain(value) else value for key, value in all_params(entry, {}).items()
+            }
         rows.append({**row, "from": entry.origin, "summary": entry.summary})
     return rows
 

@@ -134,7 +134,8 @@ class ModelSpec:
     @property
     def training_key(self) -> tuple[str | int, ...]:
         """What a model's seeds derive from: everything but posterior, defence and samples, so that a prefix of a chain
-        equals a shorter chain and a chain without noise equals a snapshot ensemble."""
+        equals a shorter chain and a chain without noise equals a snapshot ensemble.
+        """
         return (self.task, self.source.name, self.subset, self.architecture.name, self.init, self.balance, self.seed)
 
 

@@ -13,7 +13,8 @@ from dumb_bench.errors import InputError, unknown
 
 def mean_logits(outputs: list[Tensor]) -> Tensor:
     """Return the mean of the members' logits, summed pairwise: K identical members, K a power of two, give one
-    member's logits bit for bit."""
+    member's logits bit for bit.
+    """
     count = len(outputs)
     while len(outputs) > 1:
         pairs = [left + right for left, right in zip(outputs[::2], outputs[1::2], strict=False)]
@@ -112,4 +113,3 @@ class StateSnapshot:
                 changed.append(f"train/eval mode of {name!r}")
                 child.training = self.modes.get(name, False)
         return changed[0] + (f" and {len(changed) - 1} more" if len(changed) > 1 else "") if changed else None
-

@@ -113,7 +113,9 @@ def craft(
             after = surrogate.cost if surrogate is not None else None
             forwards = after.forwards - before.forwards if after and before else 0
             backwards = after.backwards - before.backwards if after and before else 0
-            made.append(bounded(raw, images, info, strength, settings, forwards, backwards, time.perf_counter() - started))
+            made.append(
+                bounded(raw, images, info, strength, settings, forwards, backwards, time.perf_counter() - started)
+            )
     finally:
         changed = snapshot.restore() if snapshot is not None else None
     if changed:
@@ -164,7 +166,9 @@ def bounded(
     return Crafted(images, strength, violation, outside, reached, forwards, backwards, seconds)
 
 
-def delta_swap(crafted: Crafted, clean: Tensor, labels: Tensor, norm: str | None, *, seed_key: Sequence[str | int]) -> Crafted:
+def delta_swap(
+    crafted: Crafted, clean: Tensor, labels: Tensor, norm: str | None, *, seed_key: Sequence[str | int]
+) -> Crafted:
     """Give every image the perturbation of another image of its class, re-projected (control).
 
     Same size and spectrum as the attack's, nothing specific to the image. Partners are a cycle through a random order

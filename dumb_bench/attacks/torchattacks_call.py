@@ -44,7 +44,12 @@ def _rescaled(gradient: Tensor) -> Tensor:
 
 
 def run(
-    build: Callable[..., Any], surrogate: Surrogate, images: Tensor, labels: Tensor, targets: Tensor | None, **options: Any
+    build: Callable[..., Any],
+    surrogate: Surrogate,
+    images: Tensor,
+    labels: Tensor,
+    targets: Tensor | None,
+    **options: Any,
 ) -> Tensor:
     """Build a torchattacks attack on the surrogate and run it.
 

@@ -42,5 +42,3 @@ def source(name: str, *, tasks: tuple[str, ...], origin: str, version: int = 1) 
         return mark(call, PluginInfo("sources", name, version, info))
 
     return decorate
-
-

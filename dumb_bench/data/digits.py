@@ -33,7 +33,7 @@ def block_counts(bitmaps: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
 
 
 def _bicubic() -> npt.NDArray[np.int64]:
-    """Return the (32, 8) weights of the 4-fold bicubic upscale times 1024, all whole numbers; the border is repeated."""
+    """Return the (32, 8) weights of the 4-fold bicubic upscale times 1024: whole numbers; the border is repeated."""
     weights = np.zeros((SIDE * FACTOR, SIDE))
     for row in range(SIDE * FACTOR):
         centre = (row + 0.5) / FACTOR - 0.5

@@ -15,7 +15,7 @@ from dumb_bench.data.digits import TASK, digit_split, members
 @cache
 def _images() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """Return all 1,797 images, (N, 8, 8) in 0..16, and their digits (N,)."""
-    from sklearn.datasets import load_digits  # type: ignore[import-untyped]
+    from sklearn.datasets import load_digits
 
     bunch = load_digits()
     return bunch.images.astype(np.uint8), bunch.target.astype(np.int64)

@@ -55,7 +55,7 @@ class EarlyStopping:
             self._since += 1
         self.stop = self._since >= self.patience
         score = (validation.f1, -validation.loss)
-        if score[0] <= self._best[0]:
+        if score <= self._best:
             return False
         self._best, self.selected = score, epoch
         return True
@@ -104,7 +104,7 @@ def validate(network: nn.Module, data: Images) -> Validation:
 
 
 def batches_per_epoch(images: int, batch: int) -> int:
-    """Return how many mini-batches an epoch has. They differ by one image at most, so none is too small for BatchNorm."""
+    """Return how many mini-batches an epoch has; sizes differ by one at most: none is too small for BatchNorm."""
     return math.ceil(images / batch)
 
 

@@ -16,7 +16,7 @@ from dumb_bench.spec import ModelSpec
 def networks(
     spec: ModelSpec, catalogue: Catalogue, samples: WeightSamples, *, device: str = "cpu"
 ) -> tuple[nn.Module, ...]:
-    """Return the spec's first `spec.samples` networks, each inside the defence: eval mode, no parameter wants a gradient.
+    """Return the spec's first `spec.samples` networks, each inside the defence: eval mode, frozen.
 
     Each maps images (N, C, H, W) in [0, 1] to logits (N, K).
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dumb_bench.case import CASES
-from dumb_bench.report.effects import Design, Interval, design, holm, interval, take
+from dumb_bench.report.design import Design, design, take
+from dumb_bench.report.effects import Interval, holm, interval
 from dumb_bench.report.rates import equal_weights
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ WHITE_BOX = "WB"
 
 COLUMNS = (
     "population", "reference", "label", "setting", "strength", "norm", "primary", "largest", "case", "rate", "low",
-    "high", "df", "reason", "n_tests", "n_images", "n_surrogates", "n_victims", "noise", "noise_n", "excess", "excess_low",
+    "high", "df", "reason", "n_tests", "n_images", "n_surrogates", "n_victims", "noise", "noise_n", "excess", "
+    ""excess_low",
     "excess_high", "excess_p", "excess_reason", "swap", "swap_n", "minus_c1", "minus_c1_low", "minus_c1_high",
     "minus_c1_p", "minus_c1_holm", "minus_c1_reason", "own_source_images", "other_source_images",
 )  # fmt: skip
@@ -64,11 +66,13 @@ def summary(tests: pd.DataFrame) -> pd.DataFrame:
     if tests.empty:
         return pd.DataFrame(columns=list(COLUMNS))
     tests = tests.reset_index(drop=True)
-    plan = design(tests)
+    plan, columns = design(tests), _Columns.of(tests)
     noise = _noise_rows(tests)
     swaps = tests[tests["role"] == "swap"]
     swap_groups = {key: group.index.to_numpy() for key, group in swaps.groupby(["population", "base", "setting"])}
-    shown = tests[tests["role"].isin(["attack", "swap"]) | ((tests["role"] == "noise") & (tests["label"] == "sign_noise"))]
+    shown = tests[
+        tests["role"].isin(["attack", "swap"]) | ((tests["role"] == "noise") & (tests["label"] == "sign_noise"))
+    ]
     rows: list[dict[str, Any]] = []
     for key, group in shown.groupby(["population", "label", "norm", "setting"], sort=True, dropna=False):
         population, label, norm, setting = key
@@ -79,23 +83,19 @@ def summary(tests: pd.DataFrame) -> pd.DataFrame:
             "largest": first["largest"],
         }  # fmt: skip
         swap = swap_groups.get((population, label, setting), np.zeros(0, dtype=np.int64))
-        rows += [{**head, **row} for row in _cases(tests, plan, group.index.to_numpy(), noise, swap)]
+        rows += [{**head, **row} for row in _cases(columns, plan, group.index.to_numpy(), noise, swap)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _cases(tests: pd.DataFrame, plan: Design, members: Rows, noise: Rows, swap: Rows) -> list[dict[str, Any]]:
-    """Return the rows of one label at one setting, C1 to C8 and `WB`; `members`, `swap`: positions in `tests`."""
-    counted = tests["counted"].to_numpy(dtype=bool)
-    white_box = tests["white_box"].to_numpy(dtype=bool)
-    case_of_test = tests["case"].to_numpy(dtype=object)
+def _cases(columns: _Columns, plan: Design, members: Rows, noise: Rows, swap: Rows) -> list[dict[str, Any]]:
+    """Return the rows of one label at one setting, C1 to C8 and `WB`; `members`, `swap`: positions of tests."""
+    rates, sources, counted, case_of_test = columns.rates, columns.sources, columns.counted, columns.case
     kept = members[counted[members]]
     controls = noise[kept]
     taken = np.concatenate([kept, np.unique(controls[controls >= 0])])
     small = take(plan, taken)
-    place = np.full(len(tests), -1, dtype=np.int64)
+    place = np.full(len(rates), -1, dtype=np.int64)
     place[taken] = np.arange(len(taken))
-    rates = tests["asr"].to_numpy(dtype=np.float64)
-    sources = tests["image_source"].to_numpy(dtype=object)
     size = len(taken)
     rows: list[dict[str, Any]] = []
     first = np.zeros(size)
@@ -105,7 +105,7 @@ def _cases(tests: pd.DataFrame, plan: Design, members: Rows, noise: Rows, swap: 
             continue
         weight = _weights(here, sources[taken], size)
         found = interval(small, rates[taken], weight, low=0.0)
-        row = _described(tests, kept[here], noise, swap[counted[swap] & (case_of_test[swap] == case)])
+        row = _described(columns, kept[here], noise, swap[counted[swap] & (case_of_test[swap] == case)])
         row |= {"case": case, "low": found.low, "high": found.high, "df": found.df, "reason": found.reason}
         matched = here[controls[here] >= 0]
         if len(matched):
@@ -119,26 +119,54 @@ def _cases(tests: pd.DataFrame, plan: Design, members: Rows, noise: Rows, swap: 
         rows.append(row)
     adjusted = holm([row.get("minus_c1_p", float("nan")) for row in rows])
     rows = [{**row, "minus_c1_holm": value} for row, value in zip(rows, adjusted, strict=True)]
-    own = members[white_box[members]]
+    own = members[columns.white_box[members]]
     if len(own):
-        row = _described(tests, own, noise, swap[white_box[swap]])
+        row = _described(columns, own, noise, swap[columns.white_box[swap]])
         rows.append({**row, "case": WHITE_BOX, "reason": "white box: shown apart"})
     return rows
 
 
-def _described(tests: pd.DataFrame, here: Rows, noise: Rows, swap: Rows) -> dict[str, Any]:
+class _Columns(NamedTuple):
+    """What is used of `tests`, as arrays (T,)."""
+
+    rates: NDArray[np.float64]
+    sources: NDArray[np.object_]
+    own: NDArray[np.bool_]
+    counted: NDArray[np.bool_]
+    white_box: NDArray[np.bool_]
+    case: NDArray[np.object_]
+    right: NDArray[np.float64]
+    surrogate: Rows
+    victim: Rows
+
+    @classmethod
+    def of(cls, tests: pd.DataFrame) -> _Columns:
+        """Take the columns out of the frame."""
+        import pandas as pd
+
+        return cls(
+            tests["asr"].to_numpy(dtype=np.float64),
+            tests["image_source"].to_numpy(dtype=object),
+            (tests["image_source"] == tests["surrogate_source"]).to_numpy(dtype=bool),
+            tests["counted"].to_numpy(dtype=bool),
+            tests["white_box"].to_numpy(dtype=bool),
+            tests["case"].to_numpy(dtype=object),
+            tests["n_victim_correct"].to_numpy(dtype=np.float64),
+            pd.factorize(tests["surrogate_id"])[0].astype(np.int64),
+            pd.factorize(tests["victim_id"])[0].astype(np.int64),
+        )
+
+
+def _described(columns: _Columns, here: Rows, noise: Rows, swap: Rows) -> dict[str, Any]:
     """Return the plain means of some tests, of their noise controls and of their delta_swap controls, with counts."""
-    rates = tests["asr"].to_numpy(dtype=np.float64)
-    sources = tests["image_source"].to_numpy(dtype=object)
-    part = tests.iloc[here]
-    own = (part["image_source"] == part["surrogate_source"]).to_numpy()
+    rates, sources, own = columns.rates, columns.sources, columns.own[here]
     beside = noise[here][noise[here] >= 0]
     return {
         "rate": _mean(rates, here, sources),
         "n_tests": len(here),
-        "n_images": float(part["n_victim_correct"].median()),
-        "n_surrogates": part["surrogate_id"].nunique(),
-        "n_victims": part["victim_id"].nunique(),
+        "n_images": float(np.median(columns.right[here])),
+        "n_surrogates": len(np.unique(columns.surrogate[here])),
+        "n_victims": len(np.unique(columns.victim[here])),
         "noise": _mean(rates, beside, sources),
         "noise_n": len(beside),
         "swap": _mean(rates, swap, sources),

@@ -36,23 +36,14 @@ no interval, the estimate is descriptive. Nothing here speaks about new images o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    import pandas as pd
+from dumb_bench.report.design import Codes, Design, combined, roles
 
 Reals = NDArray[np.float64]
-Codes = NDArray[np.int64]
-
-_MODEL = ("source", "subset", "architecture", "init", "balance", "balance_mode", "defence", "posterior", "samples", "recipe")
-MODEL_COLUMNS = tuple(f"{role}_{key}" for role in ("surrogate", "victim") for key in (*_MODEL, "params", "seed"))
-"""Columns of `tests` that say which model a row's surrogate and victim are (aggregation and modifier are conditions)."""
-
-CONDITIONS = ("label", "setting", "image_source", "delivery", "surrogate_aggregation", "surrogate_modifier")
-"""What else is fixed within a stratum."""
 
 ONE_SEED = "descriptive: one seed in a cell"
 NO_TESTS = "no tests"
@@ -84,18 +75,6 @@ class Interval(NamedTuple):
         return self.resolved and (self.low > 0 or self.high < 0)
 
 
-class Design(NamedTuple):
-    """Who meets whom, as integer codes, one entry a test (T,); `surrogate` is -1 for a surrogate-free row."""
-
-    surrogate: Codes
-    victim: Codes
-    stratum: Codes
-    condition: Codes
-    cell: Codes
-    source: Codes
-    """`cell` and `source` have one entry a model: its combination of levels, its source."""
-
-
 class Variance(NamedTuple):
     """Estimate, variance and degrees of freedom, one entry a replicate (R,); `reason` is empty where they hold."""
 
@@ -103,40 +82,6 @@ class Variance(NamedTuple):
     variance: Reals
     df: Reals
     reason: str
-
-
-def design(tests: pd.DataFrame) -> Design:
-    """Return the design of tests (rows in the frame's order). Columns that the frame lacks count as constant."""
-    import pandas as pd
-
-    rows = len(tests)
-    keys, seeds = [], []
-    for role in ("surrogate", "victim"):
-        columns = {key: f"{role}_{key}" for key in (*_MODEL, "params")}
-        parts = {key: tests[name].astype(str).to_numpy() if name in tests else "" for key, name in columns.items()}
-        keys.append(pd.DataFrame(parts, index=range(rows)))
-        seeds.append(tests[f"{role}_seed"].astype(str).to_numpy())
-    both = pd.concat(keys, ignore_index=True)
-    cell = both.groupby(list(both.columns), sort=True).ngroup().to_numpy()
-    source = pd.factorize(both["source"], sort=True)[0]
-    seed = pd.factorize(np.concatenate(seeds), sort=True)[0]
-    _, first, node = np.unique(np.stack([cell, seed], axis=1), axis=0, return_index=True, return_inverse=True)
-    node = node.reshape(-1).astype(np.int64)
-    copied = tests["copied"].fillna(False).to_numpy(dtype=bool) if "copied" in tests else np.zeros(rows, dtype=bool)
-    present = [name for name in CONDITIONS if name in tests]
-    condition = tests[present].astype(str).groupby(present).ngroup().to_numpy() if present else np.zeros(rows, np.int64)
-    surrogate = np.where(copied, -1, node[:rows])
-    white_box = surrogate == node[rows:]
-    stratum = np.stack([np.where(copied, -1, cell[:rows]), cell[rows:], condition, white_box], axis=1)
-    code = np.unique(stratum, axis=0, return_inverse=True)[1].reshape(-1)
-    return Design(surrogate, node[rows:], code.astype(np.int64), condition, cell[first], source[first])
-
-
-def take(plan: Design, rows: Codes) -> Design:
-    """Return the design of some tests; strata and conditions are numbered anew, models keep their code."""
-    stratum = np.unique(plan.stratum[rows], return_inverse=True)[1].reshape(-1)
-    condition = np.unique(plan.condition[rows], return_inverse=True)[1].reshape(-1)
-    return Design(plan.surrogate[rows], plan.victim[rows], stratum, condition, plan.cell, plan.source)
 
 
 def _sums(codes: Codes, values: Reals, size: int) -> Reals:
@@ -155,21 +100,18 @@ def _means(codes: Codes, values: Reals) -> Reals:
     return np.asarray((_sums(codes, values, size) / np.maximum(counts, 1))[codes])
 
 
-def _pairs(first: Codes, second: Codes) -> Codes:
-    """Return one code for each distinct pair of entries."""
-    return np.unique(np.stack([first, second], axis=1), axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
-
-
-def _residual_variance(low: Codes, high: Codes, cell_low: Codes, cell_high: Codes, values: Reals, sizes: Codes) -> Reals:
+def _residual_variance(
+    low: Codes, high: Codes, cell_low: Codes, cell_high: Codes, values: Reals, sizes: Codes
+) -> Reals:
     """Return Ve (R,), summed over the complete blocks of two cells. `values` (T, R) are weighted and centred."""
-    dyad = _pairs(low, high)
+    dyad = combined(low, high)
     first = np.unique(dyad, return_index=True)[1]
     sums = _sums(dyad, values, len(first))
     low, high, cell_low, cell_high = low[first], high[first], cell_low[first], cell_high[first]
-    block = _pairs(cell_low, cell_high)
+    block = combined(cell_low, cell_high)
     m, n = sizes[cell_low], sizes[cell_high]
     complete = np.bincount(block)[block] == m * n
-    residual = sums - _means(_pairs(low, block), sums) - _means(_pairs(high, block), sums) + _means(block, sums)
+    residual = sums - _means(combined(low, block), sums) - _means(combined(high, block), sums) + _means(block, sums)
     factor = np.where(complete, m * n / np.maximum((m - 1) * (n - 1), 1), 0.0)
     return np.asarray((factor[:, None] * residual**2).sum(axis=0))
 
@@ -209,11 +151,8 @@ def crossed(plan: Design, rates: Reals, weight: Reals) -> Variance:
         return Variance(nothing, nothing, nothing, NO_TESTS)
     size = len(plan.cell)
     surrogate, victim = plan.surrogate[used], plan.victim[used]
-    roles = np.zeros(size, dtype=np.int64)
-    roles[surrogate[surrogate >= 0]] |= 1
-    roles[victim] |= 2
-    cell = plan.cell * 4 + roles
-    present = np.flatnonzero(roles)
+    cell = plan.cell * 4 + roles(plan)
+    present = np.unique(np.concatenate([surrogate[surrogate >= 0], victim]))
     sizes = np.bincount(cell[present], minlength=int(cell.max()) + 1)
     if (sizes[cell[present]] < 2).any():
         return Variance(estimate, nothing, nothing, ONE_SEED)
@@ -232,7 +171,7 @@ def crossed(plan: Design, rates: Reals, weight: Reals) -> Variance:
         share = weight[used[pair], None]
         of_surrogate[pair], of_victim[pair] = share * a, share * b
         residual = weighted[pair] - share * (a + b)
-        ordered = _pairs(surrogate[pair], victim[pair])
+        ordered = combined(surrogate[pair], victim[pair])
         extra = 2 * (_sums(ordered, residual, int(ordered.max()) + 1) ** 2).sum(axis=0)
     contribution = _sums(surrogate, of_surrogate, size) + _sums(victim, of_victim, size)
     group = np.unique(cell[present], return_inverse=True)[1].reshape(-1).astype(np.int64)

@@ -39,7 +39,7 @@ def gates(results: Results) -> list[Gate]:
         budget(results.attacks),
         delivered(results.attacks),
         healthy(results.models),
-        failures(results.failures),
+        failures(results.failures, len(results.tests)),
         complete(results),
     ]
 
@@ -51,7 +51,8 @@ def identity(tests: pd.DataFrame) -> Gate:
     exact = rows[rows["delivery"].isin(LOSSLESS)]
     other = rows[~rows["delivery"].isin(LOSSLESS)]
     details = tuple(
-        f"{delivery}: {int(part['n_success'].sum())} of {int(part['n_victim_correct'].sum())} images fool a victim by the delivery alone."
+        f"{delivery}: {int(part['n_success'].sum())} of {int(part['n_victim_correct'].sum())} images fool a "
+        f"victim by the delivery alone."
         for delivery, part in other.groupby("delivery")
     )
     if exact.empty:
@@ -77,13 +78,18 @@ def own_surrogate(attacks: pd.DataFrame, tests: pd.DataFrame) -> Gate:
     """
     name = "Success on the surrogate itself"
     wanted = (
-        attacks["norm"].isin(["linf", "l2"]) & attacks["surrogate_id"].notna() & (attacks["n_surrogate_correct"].fillna(0) > 0)
+        attacks["norm"].isin(["linf", "l2"])
+        & attacks["surrogate_id"].notna()
+        & (attacks["n_surrogate_correct"].fillna(0) > 0)
     )
     rows = attacks[wanted & ~attacks["attack"].isin(["identity", "sign_noise", "delta_swap"])]
     if rows.empty:
         return Gate(name, "not applicable", "The grid has no attack that is bounded in a norm and uses the surrogate.")
     rows = rows[rows["strength"].isna() | (rows["strength"] == rows.groupby("attack")["strength"].transform("max"))]
-    undefended = tests[(tests["surrogate_defence"].fillna("none") == "none") & (tests["surrogate_posterior"].fillna("point") == "point")]
+    undefended = tests[
+        (tests["surrogate_defence"].fillna("none") == "none")
+        & (tests["surrogate_posterior"].fillna("point") == "point")
+    ]
     plain = rows["surrogate_id"].isin(set(undefended["surrogate_id"]))
     status: Status = "pass"
     details: list[str] = []
@@ -96,7 +102,10 @@ def own_surrogate(attacks: pd.DataFrame, tests: pd.DataFrame) -> Gate:
             who = "surrogates" if is_plain else "defended or sampled surrogates"
             strength = group["strength"].iloc[0]
             at = f" at {strength:.4g}" if strength == strength else ""
-            details.append(f"{attack}{at}: median {middle:.3f}, range {rates.min():.3f} to {rates.max():.3f} over {len(rates)} {who}.")
+            details.append(
+                f"{attack}{at}: median {middle:.3f}, range {rates.min():.3f} to {rates.max():.3f} over "
+                f"{len(rates)} {who}."
+            )
             if middle < GREEN:
                 bad: Status = "fail" if is_plain and middle < AMBER else "warn"
                 status = "fail" if "fail" in (status, bad) else "warn"
@@ -106,7 +115,9 @@ def own_surrogate(attacks: pd.DataFrame, tests: pd.DataFrame) -> Gate:
         return Gate(name, status, "All surrogates are defended or sampled; their rates are listed.", tuple(details))
     kinds = rows.loc[plain, "attack"].nunique()
     of = "the attack" if kinds == 1 else f"the weakest of {kinds} attacks"
-    text = f"At its largest strength {of} fools the median surrogate on {100 * lowest:.1f} % of the images it gets right."
+    text = (
+        f"At its largest strength {of} fools the median surrogate on {100 * lowest:.1f} % of the images it gets right."
+    )
     return Gate(name, status, text, tuple(details))
 
 
@@ -144,9 +155,11 @@ def budget(attacks: pd.DataFrame) -> Gate:
         text = f"{int(over.sum())} of {len(rows)} sets hold images outside their budget, by up to {excess:.2g}."
         return Gate(name, "fail", text, tuple(details))
     if not known.any():
-        return Gate(name, "warn", "No per-image norms are stored, so that the budget cannot be checked.", tuple(details))
+        return Gate(
+            name, "warn", "No per-image norms are stored, so that the budget cannot be checked.", tuple(details)
+        )
     promised = "" if short.empty else f", but {len(short)} do not reach the budget they promise"
-    text = f"All {int(known.sum())} bounded sets stay within their budget to {TOLERANCE:g}{promised}."
+    text = f"All {int(known.sum())} bounded sets stay within their budget to 1e-6{promised}."
     return Gate(name, "pass" if short.empty else "warn", text, tuple(details))
 
 
@@ -170,7 +183,12 @@ def delivered(attacks: pd.DataFrame) -> Gate:
     if most > HALF_LEVEL + TOLERANCE:
         text = f"Delivered images exceed the strength by up to {255 * most:.2f} levels; rounding explains half a level."
         return Gate(name, "fail", text, details)
-    return Gate(name, "pass", f"Rounding adds at most {255 * max(most, 0.0):.2f} of 255 levels (half a level is allowed).", details)
+    return Gate(
+        name,
+        "pass",
+        f"Rounding adds at most {255 * max(most, 0.0):.2f} of 255 levels (half a level is allowed).",
+        details,
+    )
 
 
 def healthy(models: pd.DataFrame) -> Gate:
@@ -188,15 +206,15 @@ def healthy(models: pd.DataFrame) -> Gate:
     return Gate(name, "fail", f"{len(sick)} of {len(models)} models are degenerate.{text}", details)
 
 
-def failures(failed: pd.DataFrame) -> Gate:
-    """Units that failed, with their reasons."""
+def failures(failed: pd.DataFrame, tests: int) -> Gate:
+    """Units that failed, with their reasons; a failed gate when `tests`, the number of scored tests, is 0."""
     if failed.empty:
         return Gate("Failed units", "pass", "No unit failed.")
     missing = failed["tests_missing"].fillna(0).sum()
     kinds = failed["error_type"].fillna("unknown").value_counts()
     reasons = ", ".join(f"{count} {kind}" for kind, count in kinds.head(5).items())
     text = f"{len(failed)} units failed ({reasons}); {int(missing)} tests are missing because of it."
-    return Gate("Failed units", "warn", text)
+    return Gate("Failed units", "warn" if tests else "fail", text)
 
 
 def complete(results: Results) -> Gate:

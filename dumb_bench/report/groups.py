@@ -31,13 +31,13 @@ CONTROLS = {"identity": "identity", "sign_noise": "noise", "delta_swap": "swap"}
 
 
 def strength_text(strength: float | None, norm: str | None) -> str:
-    """Return a strength as people write it: `8/255` for a whole number of 8-bit levels, else the shortest decimal."""
+    """Return a strength as people write it: a short decimal, or `8/255` for a whole number of levels."""
     if strength is None or strength != strength:
         return ""
-    levels = strength * 255
-    if norm == "linf" and 0 < levels < 255 and abs(levels - round(levels)) < 1e-6:
+    levels, text = strength * 255, f"{strength:.6g}"
+    if norm == "linf" and 0 < levels < 255 and abs(levels - round(levels)) < 1e-6 and len(text) > 5:
         return f"{round(levels)}/255"
-    return f"{strength:.6g}"
+    return text
 
 
 def parse_primary(text: str | None) -> tuple[str, float | None]:
@@ -81,7 +81,9 @@ def _named(tests: pd.DataFrame) -> pd.DataFrame:
     named = {name for name, is_control in zip(tests["attack"], control, strict=True) if is_control}
     plain = [tuple(row) for row in distinct.itertuples(index=False) if row[0] not in named]
     labels = _labels(plain)
-    compact = {(name, json.dumps(_params(text), sort_keys=True), aimed): label for (name, text, aimed), label in labels.items()}
+    compact = {
+        (name, json.dumps(_params(text), sort_keys=True), aimed): label for (name, text, aimed), label in labels.items()
+    }
     bases: dict[tuple[str, str, bool], str] = {}
     for name, text, aimed in distinct.itertuples(index=False):
         if (name, text, aimed) in labels:
@@ -107,7 +109,9 @@ def _populations(tests: pd.DataFrame) -> pd.DataFrame:
     distinct = tests[varying].drop_duplicates()
     texts, plainness = [], []
     for row in distinct.itertuples(index=False):
-        shown = [(name, value) for name, value in zip(varying, row, strict=True) if value == value and value is not None]
+        shown = [
+            (name, value) for name, value in zip(varying, row, strict=True) if value == value and value is not None
+        ]
         texts.append(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in shown))
         plain = sum(str(value) == _PLAIN.get(name.split("_", 1)[-1], "none") for name, value in shown)
         plainness.append(plain)
@@ -155,10 +159,13 @@ def _primary(tests: pd.DataFrame, declared: str | None) -> pd.Series:
     name, strength = parse_primary(declared)
     wanted = attack & (tests["attack"] == name)
     if wanted.any():
-        exact = wanted & np.isclose(tests["strength"].astype(float).fillna(-1.0), -2.0 if strength is None else strength)
+        exact = wanted & np.isclose(
+            tests["strength"].astype(float).fillna(-1.0), -2.0 if strength is None else strength
+        )
         return exact if exact.any() else wanted & tests["largest"]
     bounded = attack & tests["norm"].notna() & ~tests["copied"]
     pool = bounded if bounded.any() else attack
     if not pool.any():
         return pool
-    return pool & tests["largest"] & (tests["label"] == tests.loc[pool, "label"].min())
+    first: pd.Series = pool & tests["largest"] & (tests["label"] == tests.loc[pool, "label"].min())
+    return first

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dumb_bench.case import CASES, CASE_MEANING
+from dumb_bench.case import CASE_MEANING, CASES
 from dumb_bench.report.gates import gates
 from dumb_bench.report.limits import cannot_tell, cells, provenance, size
 
@@ -27,7 +27,7 @@ def points(value: float, *, sign: bool = False) -> str:
     if value is None or not np.isfinite(value):
         return "–"
     rounded = round(100 * value, 1) + 0.0
-    return f"{rounded:+.1f}" if sign else f"{rounded:.1f}"
+    return (f"{rounded:+.1f}" if sign else f"{rounded:.1f}").replace("-", "−")
 
 
 def bounds(low: float, high: float, *, sign: bool = False) -> str:
@@ -45,8 +45,10 @@ def case_table(summary: pd.DataFrame) -> dict[str, Any]:
         groups.append((rank, (str(population), str(label), first["strength"], str(setting)), group))
     kept = sorted(groups, key=lambda entry: entry[0])[:MAX_ROWS]
     rows, last = [], None
-    for _, (population, label, _, setting), group in sorted(kept, key=lambda entry: (entry[1][0], entry[1][1], _finite(entry[1][2]))):
-        found = {row["case"]: row for row in group.to_dict("records")}
+    for _, (population, label, _, setting), group in sorted(
+        kept, key=lambda entry: (entry[1][0], entry[1][1], _finite(entry[1][2]))
+    ):
+        found: dict[str, Any] = {row["case"]: row for row in group.to_dict("records")}
         shown = [found.get(case) for case in (*CASES, "WB")]
         rows.append(
             {
@@ -56,7 +58,7 @@ def case_table(summary: pd.DataFrame) -> dict[str, Any]:
                 "primary": bool(group["primary"].iloc[0]),
                 "cells": [_cell(row) for row in shown],
                 "controls": [
-                    (title, [points(row[name]) if row else "–" for row in shown])
+                    (title, [_control(row, name) for row in shown])
                     for name, title in (("noise", "noise"), ("swap", "delta_swap"))
                     if group[name].notna().any()
                 ],
@@ -74,6 +76,14 @@ def _cell(row: dict[str, Any] | None) -> dict[str, str] | None:
     if row is None:
         return None
     return {"rate": points(row["rate"]), "interval": bounds(row["low"], row["high"]), "n": f"{row['n_tests']:,}"}
+
+
+def _control(row: dict[str, Any] | None, name: str) -> str:
+    """Return a control's rate, with its own n where that is not the attack's."""
+    if row is None:
+        return "–"
+    own = row[f"{name}_n"]
+    return points(row[name]) + (f" (n {own:,})" if own and own != row["n_tests"] else "")
 
 
 def effects_table(summary: pd.DataFrame) -> dict[str, Any]:
@@ -109,10 +119,13 @@ def claims(primary: pd.DataFrame) -> list[str]:
         return []
     if not (primary["reason"] == "").any():
         reason = next((text for text in primary["reason"] if text), "no interval")
-        return [f"Descriptive only: no mean has an interval ({str(reason).removeprefix('descriptive: ')}). No effect is claimed."]
+        return [
+            f"Descriptive only: no mean has an interval ({str(reason).removeprefix('descriptive: ')}). No effect "
+            f"is claimed."
+        ]
     texts = []
     above = primary[(primary["excess_low"] > 0)]
-    level = primary[primary["excess"].notna() & ~(primary["excess_low"] > 0)]
+    level = primary[(primary["excess_reason"] == "") & ~(primary["excess_low"] > 0)]
     if len(above):
         texts.append(f"More success than noise of the same size, interval above zero: {', '.join(above['case'])}.")
     if len(level):
@@ -122,12 +135,15 @@ def claims(primary: pd.DataFrame) -> list[str]:
     for row in compared[clear].to_dict("records"):
         word = "less" if row["minus_c1"] < 0 else "more"
         texts.append(
-            f"{row['case']} ({CASE_MEANING[row['case']]}) succeeds {word} often than C1, by {points(abs(row['minus_c1']))} points "
+            f"{row['case']} ({CASE_MEANING[row['case']]}) succeeds {word} often than C1, by "
+            f"{points(abs(row['minus_c1']))} points "
             f"{bounds(*sorted((abs(row['minus_c1_low']), abs(row['minus_c1_high']))))}."
         )
-    open_cases = compared[~clear]
+    open_cases = compared[~clear & (compared["minus_c1_reason"] == "")]
     if len(open_cases):
-        texts.append(f"No difference from C1 is resolved for {', '.join(open_cases['case'])}; that is no evidence of equality.")
+        texts.append(
+            f"No difference from C1 is resolved for {', '.join(open_cases['case'])}; that is no evidence of equality."
+        )
     return texts
 
 
@@ -136,11 +152,20 @@ def failure_rows(failed: pd.DataFrame) -> dict[str, Any]:
     if failed.empty:
         return {"rows": [], "total": 0}
     keys = ["kind", "attack", "error_type", "message"]
-    filled = failed.assign(**{key: failed[key].fillna("–").astype(str) for key in keys}, missing=failed["tests_missing"].fillna(0))
-    grouped = filled.groupby(keys, sort=True).agg(units=("unit_key", "size"), missing=("missing", "sum"), example=("unit", "first"))
+    filled = failed.assign(
+        **{key: failed[key].fillna("–").astype(str) for key in keys}, missing=failed["tests_missing"].fillna(0)
+    )
+    grouped = filled.groupby(keys, sort=True).agg(
+        units=("unit_key", "size"), missing=("missing", "sum"), example=("unit", "first")
+    )
     grouped = grouped.reset_index().sort_values(["units", *keys], ascending=[False, True, True, True, True])
     rows = [
-        {**row, "missing": f"{int(row['missing']):,}", "example": row["example"] or "", "message": str(row["message"])[:2000]}
+        {
+            **row,
+            "missing": f"{int(row['missing']):,}",
+            "example": row["example"] or "",
+            "message": str(row["message"])[:2000],
+        }
         for row in grouped.head(MAX_FAILURES).to_dict("records")
     ]
     return {"rows": rows, "total": len(grouped)}
@@ -163,13 +188,18 @@ def page(results: Results, tests: pd.DataFrame, summary: pd.DataFrame, drawn: li
             "title": plot.title,
             "caption": plot.caption,
             "note": plot.note,
+            "width": round(125 * plot.inches),
             "data": "" if plot.svg is None else base64.b64encode(plot.svg.encode()).decode(),
         }
         for plot in drawn
     }
     placed = ("success_by_case", "surrogate_victim_matrix", "strength_curves", "clean_accuracy")
     environment = Environment(
-        loader=PackageLoader("dumb_bench.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("dumb_bench.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     return environment.get_template("report.html.j2").render(
         title=results.meta.title or results.meta.name,

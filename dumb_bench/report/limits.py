@@ -32,7 +32,13 @@ def size(results: Results, tests: pd.DataFrame) -> list[Size]:
         return f"of {counts[name]:,} planned" if name in counts and counts[name] != present else ""
 
     images = attack["n_images"].dropna()
-    per_test = "none" if images.empty else f"{images.min():.0f}" if images.min() == images.max() else f"{images.min():.0f} to {images.max():.0f}"
+    per_test = (
+        "none"
+        if images.empty
+        else f"{images.min():.0f}"
+        if images.min() == images.max()
+        else f"{images.min():.0f} to {images.max():.0f}"
+    )
     right = attack["n_victim_correct"]
     undefined = int((all_rows["asr"].isna()).sum())
     return [
@@ -42,7 +48,11 @@ def size(results: Results, tests: pd.DataFrame) -> list[Size]:
         Size("adversarial sets", f"{len(results.attacks):,}", "one a surrogate, attack, strength, image source"),
         Size("tests", f"{int((~control).sum()):,}", planned("tests", int((~control).sum()))),
         Size("control tests", f"{int(control.sum()):,}", planned("control_tests", int(control.sum()))),
-        Size("images a test", per_test, f"victim right when clean: {right.min():.0f} to {right.max():.0f}" if len(right) else ""),
+        Size(
+            "images a test",
+            per_test,
+            f"victim right when clean: {right.min():.0f} to {right.max():.0f}" if len(right) else "",
+        ),
         Size("left out", f"{undefined:,}", "tests whose victim gets no clean image right"),
         Size("failed units", f"{len(results.failures):,}"),
     ]
@@ -56,19 +66,24 @@ def cells(tests: pd.DataFrame) -> list[str]:
     both = (attack["image_source"] == attack["surrogate_source"]).mean() if len(attack) else 1.0
     if len(sources) > 1 and 0 < both < 1:
         texts.append(
-            f"Test images of {len(sources)} sources were attacked ({', '.join(sources)}), whatever the surrogate's own source. Means "
-            "pool them with equal weight; the table of effects shows both designs (images of the surrogate's source, and others)."
+            f"Test images of {len(sources)} sources were attacked ({', '.join(sources)}), whatever the "
+            f"surrogate's own source. Means "
+            "pool them with equal weight; the table of effects shows both designs (images of the surrogate's "
+            "source, and others)."
         )
     elif len(attack):
         own = "of the surrogate's own source" if both == 1 else f"of {', '.join(sources)}"
         texts.append(f"The test images attacked are {own}.")
     nameless = int((tests["case"].isna()).sum())
     if nameless:
-        texts.append(f"{nameless:,} tests have no case (a model's source or balance is unknown) and enter no mean by case.")
+        texts.append(
+            f"{nameless:,} tests have no case (a model's source or balance is unknown) and enter no mean by case."
+        )
     if tests["population"].nunique() > 1:
         shown = tests.loc[tests["reference"], "population"].iloc[0]
         texts.append(
-            f"{tests['population'].nunique()} populations (defence, posterior, delivery, ...) are kept apart. Figures and the table of "
+            f"{tests['population'].nunique()} populations (defence, posterior, delivery, ...) are kept apart. "
+            f"Figures and the table of "
             f"effects show one: {shown}. The table of success by case has all."
         )
     return texts
@@ -91,11 +106,14 @@ def cannot_tell(results: Results, tests: pd.DataFrame, summary: pd.DataFrame) ->
             count = f"{low}" if low == high else f"{low} to {high}"
             if low < 2:
                 texts.append(
-                    f"There is {count} seed in a cell of {role}s: whether another training run would give the same is not known, and "
+                    f"There is {count} seed in a cell of {role}s: whether another training run would give the "
+                    f"same is not known, and "
                     "every number is descriptive."
                 )
             else:
-                texts.append(f"Each cell of {role}s holds {count} seeds; intervals speak about new seeds, nothing else.")
+                texts.append(
+                    f"Each cell of {role}s holds {count} seeds; intervals speak about new seeds, nothing else."
+                )
         reasons = summary.loc[summary["case"] != "WB", "reason"]
         bare = int((reasons.fillna("") != "").sum())
         if bare and not (reasons == ONE_SEED).all():
@@ -106,12 +124,16 @@ def cannot_tell(results: Results, tests: pd.DataFrame, summary: pd.DataFrame) ->
     images = attack["n_images"].dropna()
     if len(images):
         texts.append(
-            f"{images.median():.0f} images a test, the same in every test of a source: nothing here speaks about new images. One test's rate "
+            f"{images.median():.0f} images a test, the same in every test of a source: nothing here speaks about "
+            f"new images. One test's rate "
             f"near one half has a 95 % interval of about +/- {98 / max(images.median(), 1) ** 0.5:.0f} points."
         )
     models = sorted(set(attack["surrogate_architecture"].dropna()) | set(attack["victim_architecture"].dropna()))
     if models:
-        texts.append(f"{len(models)} architectures ({', '.join(map(str, models[:8]))}{', ...' if len(models) > 8 else ''}), chosen, not drawn: no claim about new ones.")
+        texts.append(
+            f"{len(models)} architectures "
+            f"({', '.join(map(str, models[:8]))}{', ...' if len(models) > 8 else ''}), chosen, not drawn: no claim about new ones."
+        )
     if len(attack) and not (attack["surrogate_source"] != attack["victim_source"]).any():
         texts.append("Surrogates and victims share one source: C5 to C8 are empty.")
     init = set(attack["victim_init"].dropna()) | set(attack["surrogate_init"].dropna())
@@ -119,7 +141,10 @@ def cannot_tell(results: Results, tests: pd.DataFrame, summary: pd.DataFrame) ->
         texts.append("Models start from stored weights: the same architecture also means the same initial weights.")
     hardware = sorted(set(results.models["hardware"].dropna()) | set(results.attacks["hardware"].dropna()))
     if len(hardware) > 1:
-        texts.append(f"Made on {len(hardware)} kinds of hardware ({', '.join(hardware[:4])}): labels may differ between them in the last bit.")
+        texts.append(
+            f"Made on {len(hardware)} kinds of hardware ({', '.join(hardware[:4])}): labels may differ between "
+            f"them in the last bit."
+        )
     if results.meta.primary is None:
         texts.append("No primary contrast was declared before the run: everything is exploratory.")
     return texts + [f"Note of the grid's author: {note}" for note in results.meta.notes]

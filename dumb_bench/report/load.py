@@ -99,10 +99,12 @@ def read_table(folder: Path, name: str, columns: tuple[str, ...]) -> pd.DataFram
         except (OSError, pa.ArrowInvalid) as error:
             raise InputError(f"{path}: cannot be read as Parquet ({error})") from None
         arrays = [
-            part.column(entry.name) if entry.name in present else pa.nulls(part.num_rows, entry.type) for entry in schema
+            part.column(entry.name) if entry.name in present else pa.nulls(part.num_rows, entry.type)
+            for entry in schema
         ]
         parts.append(pa.Table.from_arrays(arrays, schema=schema))
-    return (pa.concat_tables(parts) if parts else schema.empty_table()).to_pandas()
+    frame: pd.DataFrame = (pa.concat_tables(parts) if parts else schema.empty_table()).to_pandas()
+    return frame
 
 
 def _plan(folder: Path) -> dict[str, Any]:
@@ -142,7 +144,9 @@ def read_meta(folder: Path) -> Meta:
         description=_text((report or {}).get("description")),
         primary=_text((report or {}).get("primary")),
         notes=tuple(str(note) for note in notes) if isinstance(notes, list) else (str(notes),),
-        counts={key: int(value) for key, value in (counts or {}).items() if key in COUNTS and isinstance(value, int | float)},
+        counts={
+            key: int(value) for key, value in (counts or {}).items() if key in COUNTS and isinstance(value, int | float)
+        },
         grid_text=text,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dumb_bench.case import CASES, CASE_MEANING
+from dumb_bench.case import CASE_MEANING, CASES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,7 +91,9 @@ def latex(summary: pd.DataFrame) -> str:
             cells = [found.get(case) for case in CASES]
             lines.append(f"{escaped(str(label))} & {escaped(str(setting))} & " + " & ".join(map(_cell, cells)) + r" \\")
             counts = [f"{int(row['n_tests'])}" if row is not None else "--" for row in cells]
-            lines.append(r" & {\scriptsize tests} & " + " & ".join(rf"{{\scriptsize {count}}}" for count in counts) + r" \\")
+            lines.append(
+                r" & {\scriptsize tests} & " + " & ".join(rf"{{\scriptsize {count}}}" for count in counts) + r" \\"
+            )
             for name, title in (("noise", "sign noise"), ("swap", "delta swap")):
                 if group[name].notna().any():
                     beside = " & ".join(rf"{{\scriptsize {_cell(row, name)}}}" for row in cells)

@@ -66,12 +66,16 @@ def run_attack(unit: AttackUnit, state: SlotState, *, margins: bool) -> dict[str
         sha256 = hashlib.sha256(crafted.images.cpu().numpy().tobytes()).hexdigest()
         known = expected.get(item.attack_id)
         if known is not None and known != sha256:
-            raise AttackError(f"{unit.label}: crafted again it differs from the stored set ({sha256[:12]}, stored {known[:12]})")
+            raise AttackError(
+                f"{unit.label}: crafted again it differs from the stored set ({sha256[:12]}, stored {known[:12]})"
+            )
         delivered = state.deliver(crafted.images, item.delivery)
         answer = _ask(surrogate, unit, item, images, delivered, state)
         common = _common(unit, item, entry, settings, norm)
         if known is None:
-            rows["attacks"].append(_attack_row(unit, item, common, crafted, delivered, images, answer, sha256, state, entry.info))
+            rows["attacks"].append(
+                _attack_row(unit, item, common, crafted, delivered, images, answer, sha256, state, entry.info)
+            )
         for victim, test_id in zip(item.victims, item.test_ids, strict=True):
             test, prediction = _score(unit, item, common, victim, test_id, images, delivered, answer, state, margins)
             rows["tests"].append(test)
@@ -91,11 +95,23 @@ def _seed_key(unit: AttackUnit, settings: Mapping[str, Any]) -> tuple[str | int,
     """Seeds derive from surrogate, attack and image source; never from strength, victim or the plugin's code."""
     spec = unit.base
     surrogate = spec.surrogate.id if spec.surrogate else ""
-    return ("craft", surrogate, spec.attack.attack.name, to_json(dict(settings)), spec.images.source.label, spec.attack.seed)
+    return (
+        "craft",
+        surrogate,
+        spec.attack.attack.name,
+        to_json(dict(settings)),
+        spec.images.source.label,
+        spec.attack.seed,
+    )
 
 
 def _ask(
-    surrogate: LockedSurrogate | None, unit: AttackUnit, item: Wanted, images: ImageSet, delivered: Tensor, state: SlotState
+    surrogate: LockedSurrogate | None,
+    unit: AttackUnit,
+    item: Wanted,
+    images: ImageSet,
+    delivered: Tensor,
+    state: SlotState,
 ) -> _Answer:
     if surrogate is None:
         return _Answer(None, None, None, None, None)
@@ -110,7 +126,9 @@ def _ask(
     return _Answer(predictions.tolist(), margins, loss, int(correct.sum()), fooled)
 
 
-def _common(unit: AttackUnit, item: Wanted, entry: Entry, settings: Mapping[str, Any], norm: str | None) -> dict[str, Any]:
+def _common(
+    unit: AttackUnit, item: Wanted, entry: Entry, settings: Mapping[str, Any], norm: str | None
+) -> dict[str, Any]:
     """Return the columns that `attacks` and `tests` share."""
     spec = item.set
     params = {"of": spec.attack.attack.name, **settings} if spec.control else dict(settings)
@@ -230,4 +248,3 @@ def _overlap(members: tuple[ModelSpec, ...], victim: ModelSpec, state: SlotState
     own = frozenset().union(*(state.training_ids(member) for member in members))
     theirs = state.training_ids(victim)
     return len(own & theirs) / len(own | theirs)
-

@@ -166,7 +166,9 @@ class Driver:
             self._log.append("model_damaged", model=fault.damaged, message=fault.message)
             return
         state.attempts[key] += 1
-        self._log.append("unit_failed", key=unit.key, kind=kind, unit=unit.label, error=fault.type, message=fault.message)
+        self._log.append(
+            "unit_failed", key=unit.key, kind=kind, unit=unit.label, error=fault.type, message=fault.message
+        )
         if not fault.lasting and state.attempts[key] < MAX_ATTEMPTS:
             state.later[key] = time.monotonic() + 2.0 ** (state.attempts[key] - 1)
             return

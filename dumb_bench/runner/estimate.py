@@ -52,7 +52,9 @@ def estimate(plan: Plan, catalogue: Catalogue) -> Estimate:
     for item in plan.sets:
         images = item.spec.images.per_class * len(task_named(item.spec.images.task).classes)
         looks = images * len(item.strengths) * len(plan.deliveries)
-        scoring += looks * sum(costs[plan.victims[name].task, plan.victims[name].architecture][0] for name in item.victims)
+        scoring += looks * sum(
+            costs[plan.victims[name].task, plan.victims[name].architecture][0] for name in item.victims
+        )
         rows += len(item.strengths) * len(plan.deliveries) * len(item.victims) * images
         if item.spec.surrogate is not None and not item.spec.control:
             entry = catalogue.get("attacks", item.spec.attack.attack.name)

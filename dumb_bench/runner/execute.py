@@ -71,7 +71,9 @@ def fault_of(error: Exception) -> Fault:
     damaged = error.path if isinstance(error, DamagedFileError) else ""
     name = type(error).__name__
     known = isinstance(error, AttackError | InputError | DamagedFileError)
-    return Fault(name, clean_text(str(error) or name, 2000), "" if known else clean_text(lines, 8000), lasting, host(), damaged)
+    return Fault(
+        name, clean_text(str(error) or name, 2000), "" if known else clean_text(lines, 8000), lasting, host(), damaged
+    )
 
 
 def clean_text(text: str, limit: int) -> str:

@@ -55,7 +55,9 @@ def outstanding(plan: Plan, index: Index) -> Outstanding:
     """Return the units that a plan still needs."""
     units: list[Unit] = [unit for item in plan.image_sets if (unit := ImagesUnit(item)).key not in index.keys]
     for model in plan.models.values():
-        asked = tuple(CleanSet(source, delivery) for source in clean_sources(plan, model) for delivery in plan.deliveries)
+        asked = tuple(
+            CleanSet(source, delivery) for source in clean_sources(plan, model) for delivery in plan.deliveries
+        )
         if model.id not in index.models:
             units.append(TrainUnit(model, asked))
             continue
@@ -71,7 +73,9 @@ def outstanding(plan: Plan, index: Index) -> Outstanding:
         for strength in item.strengths:
             for delivery in plan.deliveries:
                 row = Wanted(item.spec, strength, delivery, tuple(plan.victims[victim] for victim in item.victims))
-                kept = tuple(victim for victim, test in zip(row.victims, row.test_ids, strict=True) if test not in index.tests)
+                kept = tuple(
+                    victim for victim, test in zip(row.victims, row.test_ids, strict=True) if test not in index.tests
+                )
                 total += len(row.victims) * len(item.surrogates)
                 left += len(kept) * len(item.surrogates)
                 if kept:

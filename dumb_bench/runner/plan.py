@@ -118,7 +118,9 @@ def build_plan(grid: Grid, catalogue: Catalogue, where: str = "grid", max_tests:
     plan = Plan(grid, models, surrogates, victims, tuple(sets), tuple(images.values()), deliveries, tuple(refused))
     total = plan.counts["tests"] + plan.counts["control_tests"]
     if total > max_tests:
-        raise InputError(f"{where}: asks for {total:,} tests, more than {max_tests:,}; shorten an axis or raise --max-tests")
+        raise InputError(
+            f"{where}: asks for {total:,} tests, more than {max_tests:,}; shorten an axis or raise --max-tests"
+        )
     return plan
 
 
@@ -131,15 +133,23 @@ def _check_size(grid: Grid, max_tests: int) -> None:
             size *= len(grid.axis(role, axis))  # type: ignore[arg-type]
         sizes.append(size)
         if size > MAX_MODELS:
-            raise InputError(f"models: the product of the {role}' axes is {size:,} models, more than {MAX_MODELS:,}; shorten an axis")
+            raise InputError(
+                f"models: the product of the {role}' axes is {size:,} models, more than {MAX_MODELS:,}; shorten an axis"
+            )
     strengths = sum(len(entry.strength or [0.0]) * len(entry.attack_seed) for entry in grid.attacks)
     least = sizes[0] * sizes[1] * strengths * len(grid.images.deliveries) // len(grid.task)
     if least > max_tests:
-        raise InputError(f"asks for at least {least:,} tests, more than {max_tests:,}; shorten an axis or raise --max-tests")
+        raise InputError(
+            f"asks for at least {least:,} tests, more than {max_tests:,}; shorten an axis or raise --max-tests"
+        )
 
 
 def _models(
-    grid: Grid, role: Literal["surrogates", "victims"], task: Task, catalogue: Catalogue, architectures: Iterable[Choice]
+    grid: Grid,
+    role: Literal["surrogates", "victims"],
+    task: Task,
+    catalogue: Catalogue,
+    architectures: Iterable[Choice],
 ) -> Iterator[ModelSpec]:
     def plugins(kind: str, axis: str, choices: Iterable[Choice]) -> list[Plugin]:
         return [_resolved(f"{role}.{axis}", kind, choice, catalogue) for choice in choices]
@@ -155,7 +165,9 @@ def _models(
     for source in sources:
         offered = catalogue.get("sources", source.name).info.tasks
         if task.name not in offered:
-            raise InputError(f"{role}.source: {source.name!r} does not offer the task {task.name!r}, only {', '.join(offered)}")
+            raise InputError(
+                f"{role}.source: {source.name!r} does not offer the task {task.name!r}, only {', '.join(offered)}"
+            )
     recipes = []
     for choice in grid.axis(role, "recipe"):
         try:
@@ -191,7 +203,9 @@ def _surrogates(grid: Grid, task: Task, catalogue: Catalogue) -> Iterator[Surrog
         if len(names) > 1 and choice.params:
             raise InputError(f"surrogates.architecture: {choice.name!r} is an ensemble and takes no parameters")
         if len(set(names)) < len(names):
-            raise InputError(f"surrogates.architecture: {choice.name!r} names an architecture twice; use seeds for that")
+            raise InputError(
+                f"surrogates.architecture: {choice.name!r} names an architecture twice; use seeds for that"
+            )
         members = [choice._replace(name=name) for name in names]
         columns = [list(_models(grid, "surrogates", task, catalogue, [member])) for member in members]
         for models in zip(*columns, strict=True):
@@ -226,7 +240,9 @@ def _attacks(grid: Grid, catalogue: Catalogue) -> list[_Attack]:
         for seed in entry.attack_seed:
             spec = AttackSpec(plugin, chunk=entry.chunk, seed=seed)
             if any(spec == other.spec for other in found):
-                raise InputError(f"{where}.name: {entry.name!r} is given twice with the same parameters; list its strengths in one entry")
+                raise InputError(
+                    f"{where}.name: {entry.name!r} is given twice with the same parameters; list its strengths in one entry"
+                )
             found.append(_Attack(spec, info, tuple(sorted(strengths, key=lambda value: value or 0.0)), norm))
     return found
 
@@ -235,9 +251,19 @@ def _usable(task: Task, attacks: Iterable[_Attack], refused: list[Refused]) -> I
     for item in attacks:
         name = item.spec.attack.label
         if item.info.min_channels > task.image_shape[0]:
-            refused.append(Refused(f"attack {name}, task {task.name}", f"needs {item.info.min_channels} channels, the task's images have {task.image_shape[0]}"))
+            refused.append(
+                Refused(
+                    f"attack {name}, task {task.name}",
+                    f"needs {item.info.min_channels} channels, the task's images have {task.image_shape[0]}",
+                )
+            )
         elif item.info.min_classes > len(task.classes):
-            refused.append(Refused(f"attack {name}, task {task.name}", f"needs {item.info.min_classes} classes, the task has {len(task.classes)}"))
+            refused.append(
+                Refused(
+                    f"attack {name}, task {task.name}",
+                    f"needs {item.info.min_classes} classes, the task has {len(task.classes)}",
+                )
+            )
         else:
             yield item
 
@@ -259,7 +285,12 @@ def _controls(attacks: Iterable[_Attack], catalogue: Catalogue) -> list[_Attack]
 
 
 def _sets(
-    grid: Grid, task: Task, surrogates: list[SurrogateSpec], victims: list[ModelSpec], attacks: list[_Attack], catalogue: Catalogue
+    grid: Grid,
+    task: Task,
+    surrogates: list[SurrogateSpec],
+    victims: list[ModelSpec],
+    attacks: list[_Attack],
+    catalogue: Catalogue,
 ) -> Iterator[PlannedSet]:
     rule = grid.images.source
     sources: dict[Plugin, None] = {}
@@ -271,7 +302,9 @@ def _sets(
     for source in sources:
         images = ImagesSpec(task.name, source, grid.images.per_class)
         facing = tuple(victim.id for victim in victims if rule != "victim" or victim.source == source)
-        holders = [item for item in surrogates if rule != "surrogate" or any(model.source == source for model in item.models)]
+        holders = [
+            item for item in surrogates if rule != "surrogate" or any(model.source == source for model in item.models)
+        ]
         if not facing or not holders:
             continue
         everyone = tuple(item.id for item in holders)
@@ -285,4 +318,3 @@ def _sets(
                 yield PlannedSet(spec, item.strengths, facing, (surrogate.id,))
                 swapped = dataclasses.replace(spec, control="delta_swap")
                 yield PlannedSet(swapped, item.strengths, facing, (surrogate.id,))
-

@@ -115,7 +115,9 @@ def run_grid(path: Path, catalogue: Catalogue, options: RunOptions, watcher: Wat
         if units or _stale(folder, document):
             folder.write_tables(tables, plan_digest=document["digest"])
         summary.rows = {name: table.num_rows for name, table in tables.items()}
-        log.append("run_finished", rows=summary.rows, exit_code=summary.exit_code, cpu_seconds=dict(summary.cpu_seconds))
+        log.append(
+            "run_finished", rows=summary.rows, exit_code=summary.exit_code, cpu_seconds=dict(summary.cpu_seconds)
+        )
     return summary
 
 

@@ -42,8 +42,8 @@ class ImageSet(NamedTuple):
 
 def as_images(split: Split, device: torch.device) -> ImageSet:
     """Return a split as float images on a device; level k of 255 becomes exactly k / 255."""
-    images = torch.from_numpy(split.images).to(device).float() / 255
-    return ImageSet(images, torch.from_numpy(split.labels).to(device), split.labels, split.ids)
+    images = torch.tensor(split.images, device=device).float() / 255
+    return ImageSet(images, torch.tensor(split.labels, device=device), split.labels, split.ids)
 
 
 class SlotState:

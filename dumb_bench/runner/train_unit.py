@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from torchmetrics.functional.classification import multiclass_f1_score
 
 from dumb_bench.data.tasks import task_named
 from dumb_bench.evaluation import mean_logits_of
+from dumb_bench.models.fitting import macro_f1
 from dumb_bench.models.training import train_model
 from dumb_bench.models.weights import to_bytes
 from dumb_bench.runner.slot_state import WEIGHTS, SlotState, hardware, host, labels_of, library_versions
@@ -81,7 +81,7 @@ def clean_rows(spec: ModelSpec, sets: tuple[CleanSet, ...], key: str, state: Slo
         split = state.test_split(spec.task, source)
         logits = mean_logits_of(networks, state.deliver(split.images, delivery))
         labels = labels_of(logits)
-        f1 = multiclass_f1_score(logits.argmax(1), split.labels, num_classes=classes, average="macro")
+        f1 = macro_f1(logits.argmax(1), split.labels, classes)
         rows.append(
             {
                 "model_id": spec.id,

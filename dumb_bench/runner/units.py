@@ -71,7 +71,9 @@ class CleanUnit:
     @cached_property
     def key(self) -> str:
         """The unit's key."""
-        return digest({"kind": "clean", "model": self.model.id, "sets": sorted(digest(list(item)) for item in self.clean)})
+        return digest(
+            {"kind": "clean", "model": self.model.id, "sets": sorted(digest(list(item)) for item in self.clean)}
+        )
 
     @property
     def subject(self) -> str:
@@ -119,7 +121,13 @@ class AttackUnit:
     @cached_property
     def key(self) -> str:
         """The unit's key: the set and the rows asked for."""
-        return digest({"kind": "attack", "set": self.base.id, "rows": digest(sorted(id for item in self.wanted for id in item.test_ids))})
+        return digest(
+            {
+                "kind": "attack",
+                "set": self.base.id,
+                "rows": digest(sorted(id for item in self.wanted for id in item.test_ids)),
+            }
+        )
 
     @property
     def subject(self) -> str:
@@ -148,7 +156,12 @@ class AttackUnit:
         if not lost & self.victims.keys():
             return self
         kept = [
-            Wanted(item.set, item.strength, item.delivery, tuple(victim for victim in item.victims if victim.id not in lost))
+            Wanted(
+                item.set,
+                item.strength,
+                item.delivery,
+                tuple(victim for victim in item.victims if victim.id not in lost),
+            )
             for item in self.wanted
         ]
         return AttackUnit(self.base, tuple(item for item in kept if item.victims), self.expected)

@@ -42,7 +42,9 @@ def planned_rows(plan: Document) -> Iterator[PlannedRow]:
 def assemble(store: Store, plan: Document) -> dict[str, pa.Table]:
     """Return the public tables of a plan, as far as its units are done. Damage met on the way is in `store.damaged`."""
     rows = list(planned_rows(plan))
-    found = store.read_many({"tests": None, "predictions": None, "attacks": None, "models": None, "clean": None, "images": None})
+    found = store.read_many(
+        {"tests": None, "predictions": None, "attacks": None, "models": None, "clean": None, "images": None}
+    )
     wanted = pa.array([row.test_id for row in rows], pa.string())
     scored = _first(_among(found["tests"], "test_id", wanted), "test_id")
     predictions = _first(_among(found["predictions"], "test_id", wanted), "test_id")
@@ -84,7 +86,11 @@ def _with_clean(models: pa.Table, clean: pa.Table, plan: Document) -> pa.Table:
     filled = []
     for model in models.to_pylist():
         rows = by_model.get(model["model_id"], {})
-        asked = [(source, delivery) for source in plan["models"][model["model_id"]]["clean"] for delivery in plan["deliveries"]]
+        asked = [
+            (source, delivery)
+            for source in plan["models"][model["model_id"]]["clean"]
+            for delivery in plan["deliveries"]
+        ]
         chosen = [rows[key] for key in asked if key in rows]
         filled.append(
             {
@@ -120,7 +126,10 @@ def _copies(part: pa.Table, surrogate: str, plan: Document) -> pa.Table:
     members = [plan["models"][member] for member in about["members"]]
     victims = part.column("victim_id").to_pylist()
     relations = {victim: relate(members, plan["models"][victim]) for victim in set(victims)}
-    names = [id_of_test(attack, victim, surrogate) for attack, victim in zip(part.column("attack_id").to_pylist(), victims, strict=True)]
+    names = [
+        id_of_test(attack, victim, surrogate)
+        for attack, victim in zip(part.column("attack_id").to_pylist(), victims, strict=True)
+    ]
     columns: dict[str, list[Any]] = {"test_id": names, "copied": [True] * len(names)}
     for key, value in about["columns"].items():
         columns["surrogate_params" if key == "params" else f"surrogate_{key}"] = [value] * len(names)
@@ -128,7 +137,9 @@ def _copies(part: pa.Table, surrogate: str, plan: Document) -> pa.Table:
         columns[field] = [getattr(relations[victim], field) for victim in victims]
     for name, values in columns.items():
         position = part.schema.get_field_index(name)
-        part = part.set_column(position, part.schema.field(position), pa.array(values, part.schema.field(position).type))
+        part = part.set_column(
+            position, part.schema.field(position), pa.array(values, part.schema.field(position).type)
+        )
     return part
 
 
@@ -149,6 +160,8 @@ def _failures(store: Store, plan: Document, missing: list[PlannedRow], models: p
             kept.append({**failure, "tests_missing": lost_sets[subject]})
         elif kind == "train" and subject in plan["models"] and subject not in trained:
             kept.append({**failure, "tests_missing": lost_victims.get(subject, 0)})
-        elif (kind == "clean" and subject.removeprefix("clean-") in plan["models"]) or (kind == "images" and subject in images):
+        elif (kind == "clean" and subject.removeprefix("clean-") in plan["models"]) or (
+            kind == "images" and subject in images
+        ):
             kept.append({**failure, "tests_missing": 0})
     return schema.table("failures", kept)

@@ -80,6 +80,7 @@ class ObjectPlace(Place):
         return [entry.path for entry in self.files(prefix)]
 
     def files(self, prefix: str) -> list[Entry]:
+        checked(prefix)
         cut = len(self.root.lstrip("/")) + 1
         return [
             Entry(item.path.lstrip("/")[cut:], item.size or 0, (item.mtime_ns or 0) / 1e9)

@@ -75,7 +75,10 @@ def read_status(results: str, store: str | None = None) -> dict[str, Any]:
         "models": len(plan["models"]),
         "models_done": models_done,
         "running": _running(events),
-        "failed": [{key: row[key] for key in ("unit", "kind", "error_type", "message", "attempts", "tests_missing")} for row in failures],
+        "failed": [
+            {key: row[key] for key in ("unit", "kind", "error_type", "message", "attempts", "tests_missing")}
+            for row in failures
+        ],
         "last_event": events[-1]["time"] if events else None,
     }
 
@@ -110,7 +113,9 @@ def check_folder(results: str, store: str | None = None) -> tuple[list[str], str
         looked += " (its store is not here)"
     else:
         looked += " and store"
-        problems += [f"{held.place.name}: {damage.path}: {damage.reason} (in quarantine now)" for damage in held.verify()]
+        problems += [
+            f"{held.place.name}: {damage.path}: {damage.reason} (in quarantine now)" for damage in held.verify()
+        ]
     return problems, f"checked {looked}"
 
 

@@ -75,7 +75,7 @@ def test_unequal_classes_and_empty_classes():
     assert counts("50/50", (7, 9), "fixed_total") == (4, 3)
     with pytest.raises(InputError, match='"1/99" of 50 images a class leaves class 0 without an image'):
         counts("1/99", (50, 50), "paper")
-    with pytest.raises(InputError, match="unknown balance_mode 'papers'. Did you mean 'paper'"):
+    with pytest.raises(InputError, match=r"unknown balance_mode 'papers'. Did you mean 'paper'"):
         counts("50/50", (50, 50), "papers")
 
 

@@ -68,7 +68,7 @@ def test_a_good_source_is_loaded_once_and_cannot_be_written_to():
 def test_unknown_names_are_refused():
     with pytest.raises(InputError, match="unknown split 'val'"):
         load_split(Catalogue(), "digits", OPTDIGITS, "val")
-    with pytest.raises(InputError, match="unknown task 'digit'. Did you mean 'digits'"):
+    with pytest.raises(InputError, match=r"unknown task 'digit'. Did you mean 'digits'"):
         load_split(Catalogue(), "digit", OPTDIGITS, "test")
     with pytest.raises(InputError, match="unknown source 'optdigit'"):
         load_split(Catalogue(), "digits", Plugin("optdigit"), "test")
@@ -102,7 +102,7 @@ def test_asking_for_more_than_there_are_says_how_many():
         select(made(), per_class=11, key=())
     with pytest.raises(InputError, match="expected at least 1, got 0"):
         select(made(), per_class=0, key=())
-    with pytest.raises(InputError, match="at most 150 .* in split 'test' of source 'optdigits'"):
+    with pytest.raises(InputError, match=r"at most 150 .* in split 'test' of source 'optdigits'"):
         attacked_images(Catalogue(), ImagesSpec("digits", OPTDIGITS, 151))
 
 

@@ -106,6 +106,12 @@ def test_schedules_and_hooks_see_every_step():
     assert seen == pytest.approx([0.01 * (1 + math.cos(math.pi * step / 6)) / 2 for step in range(6)])
 
 
+def test_the_schedule_is_what_the_optimiser_steps_by():
+    net, _ = run(epochs=2, schedule=lambda step: 0.0)
+    assert same(state_of(net), state_of(network()))
+    assert not same(state_of(run(epochs=2)[0]), state_of(network()))
+
+
 def test_a_step_hook_can_change_the_weights():
     def zero(step, lr, net):
         with torch.no_grad():

@@ -60,5 +60,5 @@ def test_bad_overrides_are_one_clear_line(overrides, sentence):
 
 def test_unknown_recipes_are_refused():
     for call in (lambda: resolve_recipe("smal", {}), lambda: recipe_of(Plugin("smal"))):
-        with pytest.raises(InputError, match="unknown recipe 'smal'. Did you mean 'small'"):
+        with pytest.raises(InputError, match=r"unknown recipe 'smal'. Did you mean 'small'"):
             call()

@@ -75,10 +75,20 @@ def build(folder: Path, shape: Shape = QUICKSTART, seed: int = 0, *, plan: dict[
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
     for source, index in itertools.product(shape.sources, range(shape.n_images)):
         rows["images"].append(
-            {"task": shape.task, "image_source": source, "split": "test", "index": index, "image_id": f"{index}", "label": index % 2}
+            {
+                "task": shape.task,
+                "image_source": source,
+                "split": "test",
+                "index": index,
+                "image_id": f"{index}",
+                "label": index % 2,
+            }
         )
     for model in models:
-        own = [float(rng.uniform(0.96, 1.0) if model["source"] == source else rng.uniform(0.82, 0.95)) for source in shape.sources]
+        own = [
+            float(rng.uniform(0.96, 1.0) if model["source"] == source else rng.uniform(0.82, 0.95))
+            for source in shape.sources
+        ]
         rows["models"].append(
             {
                 "model_id": model["id"], "task": shape.task, **{k: v for k, v in model.items() if k != "id"}, "epochs": 10,
@@ -90,7 +100,9 @@ def build(folder: Path, shape: Shape = QUICKSTART, seed: int = 0, *, plan: dict[
             }
         )  # fmt: skip
 
-    def put(attack: str, strength: float | None, params: dict[str, Any], *, norm: str | None, free: bool, control: bool) -> None:
+    def put(
+        attack: str, strength: float | None, params: dict[str, Any], *, norm: str | None, free: bool, control: bool
+    ) -> None:
         unit = "[0, 1] pixel" if norm else "pixel"
         makers: list[dict[str, Any] | None] = [None] if free else list(surrogates)
         for image_source, maker in itertools.product(shape.sources, makers):
@@ -98,7 +110,9 @@ def build(folder: Path, shape: Shape = QUICKSTART, seed: int = 0, *, plan: dict[
             fooled = int(round(shape.own_success * 148 * min(1.0, 0.4 + 3 * (strength or 0)))) if maker else None
             if strength == max(shape.attacks.get(attack, (0.0,))) and fooled is not None:
                 fooled = int(round(shape.own_success * 148)) - int(rng.integers(0, 4))
-            linf = np.full(shape.n_images, (strength or 0.0) * shape.norms_scale) if norm else np.full(shape.n_images, 0.3)
+            linf = (
+                np.full(shape.n_images, (strength or 0.0) * shape.norms_scale) if norm else np.full(shape.n_images, 0.3)
+            )
             common = {
                 "attack_id": attack_id, "task": shape.task, "attack": attack, "attack_params": json.dumps(params),
                 "attack_library": "dumb_bench", "attack_seed": 0, "norm": norm, "strength": strength, "targeted": False,
@@ -120,7 +134,9 @@ def build(folder: Path, shape: Shape = QUICKSTART, seed: int = 0, *, plan: dict[
                 if surrogate is None or (shape.tests_kept < 1 and rng.random() > shape.tests_kept):
                     continue
                 white = surrogate["id"] == victim["id"]
-                differs = {f"{key}_differs": surrogate[key] != victim[key] for key in ("source", "architecture", "balance")}
+                differs = {
+                    f"{key}_differs": surrogate[key] != victim[key] for key in ("source", "architecture", "balance")
+                }
                 base = 0.55 - 0.15 * differs["source_differs"] - 0.1 * differs["architecture_differs"] + 0.35 * white
                 rate = (base + effect[surrogate["id"]][0] + effect[victim["id"]][1]) * min(1.0, 4.2 * (strength or 0.0))
                 rate *= 0.5 if victim["defence"] != "none" else 1.0

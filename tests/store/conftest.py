@@ -29,7 +29,8 @@ def make_unit(number: int, rows: int = 3) -> Unit:
         predictions.append({"test_id": test, "predictions": labels, "margins": [draw.gauss(0, 1) for _ in labels]})
     for index in range(IMAGES):
         source = ("stl10", "pets")[number % 2]
-        images.append({"task": "cat_dog", "image_source": source, "split": "test", "index": index, "label": index % 2})
+        images.append({"unit_key": key, "task": "cat_dog", "image_source": source, "index": index, "label": index % 2})
+    images.append(images[0])  # distinct rows are what a reader gets
     named = {"tests": tests, "predictions": predictions, "images": images}
     return key, {name: schema.table(name, content) for name, content in named.items()}
 

@@ -90,9 +90,7 @@ def dies(monkeypatch: pytest.MonkeyPatch, lifetime: int, act: Callable[[], objec
     return False
 
 
-def test_compaction_killed_anywhere(
-    tmp_path: Path, unit: Make, rows_of: Rows, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_compaction_killed_anywhere(tmp_path: Path, unit: Make, rows_of: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compaction, "FEW", 1)
     template = Store.open(tmp_path / "template")
     made = [unit(number, 1) for number in range(5)]
@@ -216,9 +214,7 @@ def test_results_killed_anywhere(tmp_path: Path, unit: Make, rows_of: Rows, monk
         folder = tmp_path / f"killed-{lifetime}"
         shutil.copytree(tmp_path / "template", folder)
         results = ResultFolder.open(folder)
-        died = dies(
-            monkeypatch, lifetime, lambda r=results: r.write_tables(versions["plan2"], plan_digest="plan2")
-        )
+        died = dies(monkeypatch, lifetime, lambda r=results: r.write_tables(versions["plan2"], plan_digest="plan2"))
         seen.add(check(ResultFolder.open(folder, create=False)))
         for name in versions["plan2"]:  # what a plain reader sees: one file a table, at any moment
             visible = [path for path in os.listdir(folder / "tables" / name) if not path.startswith(".")]

@@ -1,4 +1,4 @@
-"""`python -m dumb_bench.data.rendering FILE` draws the images of the source `rendered` and writes them to FILE (npz)."""
+"""`python -m dumb_bench.data.rendering FILE` draws the images of the source `rendered` and writes FILE (npz)."""
 
 from __future__ import annotations
 

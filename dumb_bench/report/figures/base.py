@@ -81,6 +81,7 @@ class Drawn(NamedTuple):
     caption: str
     svg: str | None
     note: str = ""
+    inches: float = 0.0
 
 
 _Class = TypeVar("_Class", bound=Callable[..., Any])
@@ -130,6 +131,14 @@ def shorten(text: str, length: int = 44) -> str:
     return text if len(text) <= length else f"{text[:keep]}...{text[-keep:]}"
 
 
+def _legend_width(sizes: list[float], columns: int) -> float:
+    """Return the width of a legend that is filled column by column, as matplotlib does it."""
+    short, longer = divmod(len(sizes), columns)
+    heights = [short + (index < longer) for index in range(columns)]
+    starts = [sum(heights[:index]) for index in range(columns)]
+    return sum(max(sizes[start : start + height]) for start, height in zip(starts, heights, strict=True) if height)
+
+
 def _legend(canvas: Canvas, width: float) -> None:
     """Put one legend for all panels above them, in as many columns as the width (inches) holds."""
     handles: dict[str, Any] = {}
@@ -138,8 +147,9 @@ def _legend(canvas: Canvas, width: float) -> None:
         for handle, label in sorted(pairs, key=lambda pair: not hasattr(pair[0], "has_yerr")):
             handles.setdefault(str(label), handle)
     if handles:
-        widest = 0.42 + 0.066 * max(map(len, handles))
-        columns = max(1, min(len(handles), int((width - 0.1) / widest)))
+        sizes = [0.48 + 0.06 * len(label) for label in handles]
+        fits = (n for n in range(len(sizes), 0, -1) if _legend_width(sizes, n) < width)
+        columns = next(fits, 1)
         canvas.legend(list(handles.values()), list(handles), loc="outside upper left", ncols=columns, handlelength=1.8)
 
 
@@ -191,10 +201,12 @@ def render(name: str, plot: Figure, info: FigureInfo, frame: pd.DataFrame, folde
     from dumb_bench.report.tables import write_csv
 
     write_csv(data, folder / f"{name}.csv")
-    with mpl.rc_context({**mpl.rcParamsDefault, **STYLE, "backend": "agg"}):
+    settings: Any = {**mpl.rcParamsDefault, **STYLE, "backend": "agg"}
+    with mpl.rc_context(settings):
         canvas, note = _canvas(plot, info, data)
         canvas.savefig(folder / f"{name}.png", dpi=200, metadata={"Software": None})
+        canvas.set_layout_engine("none")
         canvas.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None, "Producer": None, "Creator": None})
         text = StringIO()
         canvas.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    return Drawn(name, info.title, plot.caption(data), text.getvalue(), note)
+    return Drawn(name, info.title, plot.caption(data), text.getvalue(), note, float(canvas.get_figwidth()))

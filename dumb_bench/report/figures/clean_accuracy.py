@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dumb_bench.report.figures.base import MARKERS, PALE, SERIES, NothingToShowError, balance_order, figure, percent_axis, shorten
+from dumb_bench.report.figures.base import (
+    MARKERS,
+    PALE,
+    SERIES,
+    NothingToShowError,
+    balance_order,
+    figure,
+    percent_axis,
+    shorten,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +34,17 @@ class CleanAccuracy:
 
     def prepare(self, frame: pd.DataFrame) -> pd.DataFrame:
         """One row a (model, test source), the first delivery of each."""
-        columns = ["model_id", "source", "architecture", "balance", "seed", "defence", "test_source", "test_delivery", "clean_accuracy"]
+        columns = [
+            "model_id",
+            "source",
+            "architecture",
+            "balance",
+            "seed",
+            "defence",
+            "test_source",
+            "test_delivery",
+            "clean_accuracy",
+        ]
         rows = frame[[name for name in columns if name in frame]]
         rows = rows[rows["clean_accuracy"].map(lambda value: value is not None and len(value) > 0).astype(bool)]
         if rows.empty:
@@ -35,7 +54,9 @@ class CleanAccuracy:
         rows["panel"] = "tested on " + rows["test_source"].astype(str)
         rows["axis_from"] = max(0.0, np.floor(rows["clean_accuracy"].min() * 20 - 0.2) / 20)
         rows["order"] = rows["balance"].astype(str).map(lambda value: balance_order(value)[0])
-        rows = rows.sort_values(["panel", "architecture", "order", "balance", "source", "seed", "model_id"], kind="stable")
+        rows = rows.sort_values(
+            ["panel", "architecture", "order", "balance", "source", "seed", "model_id"], kind="stable"
+        )
         return rows.drop(columns="order").reset_index(drop=True)
 
     def draw(self, axes: Axes, frame: pd.DataFrame) -> None:
@@ -61,13 +82,16 @@ class CleanAccuracy:
             )  # fmt: skip
         axes.set_xlim(-0.8, at + 0.8)
         many = len(slots) > 10
-        axes.set_xticks(list(slots.values()), [shorten(key[1], 12) for key in slots], rotation=90 if many else 0, fontsize=6.5)
+        axes.set_xticks(
+            list(slots.values()), [shorten(key[1], 12) for key in slots], rotation=90 if many else 0, fontsize=6.5
+        )
         names = list(dict.fromkeys(key[0] for key in slots))
         for name in names:
             places = [place for key, place in slots.items() if key[0] == name]
-            axes.text(
-                sum(places) / len(places), -0.32 if many else -0.16, shorten(name, 16), ha="center", va="top", fontsize=7.5,
-                transform=axes.get_xaxis_transform(), rotation=20 if len(names) > 5 else 0,
+            axes.annotate(
+                shorten(name, 16), (sum(places) / len(places), 0), (0, -38 if many else -19), va="top", fontsize=7.5,
+                xycoords=axes.get_xaxis_transform(), textcoords="offset points", annotation_clip=False,
+                rotation=20 if len(names) > 5 else 0, ha="right" if len(names) > 5 else "center",
             )  # fmt: skip
         axes.tick_params(axis="x", length=0)
         axes.set_ylabel("accuracy")
@@ -79,6 +103,7 @@ class CleanAccuracy:
     def caption(self, frame: pd.DataFrame) -> str:
         """Say the denominator and n."""
         return (
-            f"{frame['model_id'].nunique()} models. A point is one model: clean test images classified rightly / all clean test images of the "
+            f"{frame['model_id'].nunique()} models. A point is one model: clean test images classified rightly / "
+            f"all clean test images of the "
             "source named above the panel. The axis may start above 0."
         )

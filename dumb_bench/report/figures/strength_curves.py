@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 GROUPS = {
-    "C1": "nothing differs", "C2": "balance", "C3": "architecture", "C4": "architecture", "C5": "source", "C6": "source",
+    "C1": "nothing differs", "C2": "balance", "C3": "architecture", "C4": "architecture", "C5": "source", "C6": "
+    ""source",
     "C7": "source + architecture", "C8": "source + architecture",
 }  # fmt: skip
 """Case -> curve; cases that differ in the balance besides architecture or source share one curve."""
@@ -36,7 +37,9 @@ class StrengthCurves:
         rows = frame[frame["reference"].astype(bool) & frame["strength"].notna()]
         attacks = rows[(rows["role"] == "attack") & (rows["strength_rule"] != "tuned")]
         several = attacks.groupby("label")["strength"].nunique()
-        labels = sorted(several[several > 1].index, key=lambda name: (name not in set(frame.loc[frame["primary"], "label"]), name))
+        labels = sorted(
+            several[several > 1].index, key=lambda name: (name not in set(frame.loc[frame["primary"], "label"]), name)
+        )
         counted = attacks[attacks["counted"].astype(bool) & attacks["label"].isin(labels)]
         if counted.empty:
             raise NothingToShowError("Success against strength is not drawn: no attack was scored at two strengths.")
@@ -87,7 +90,10 @@ class StrengthCurves:
         n = frame[frame["curve"].isin(_CURVES)].groupby("curve", sort=False)["n_tests"].median()
         tests = ", ".join(f"{curve} {int(value)}" for curve, value in n.items())
         return (
-            "Lines by what differs between surrogate and victim (cases that differ in balance too are pooled with C3, C5 and C7). Mean "
-            f"over tests of: images misclassified by the victim / images it gets right when clean. Tests behind a point: {tests}. "
-            "An attack that looks at no surrogate has one line. Dotted: images misclassified by the surrogate / images it gets right when clean. No intervals: a description."
+            "Lines by what differs between surrogate and victim (cases that differ in balance too are pooled "
+            "with C3, C5 and C7). Mean "
+            f"over tests of: images misclassified by the victim / images it gets right when clean. Tests behind a "
+            f"point: {tests}. "
+            "An attack that looks at no surrogate has one line. Dotted: images misclassified by the surrogate / "
+            "images it gets right when clean. No intervals: a description."
         )

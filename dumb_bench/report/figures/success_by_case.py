@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _COLUMNS = (
-    "panel", "label", "setting", "case", "rate", "low", "high", "reason", "n_tests", "n_images", "noise", "noise_n", "swap",
+    "panel", "label", "setting", "case", "rate", "low", "high", "reason", "n_tests", "n_images", "noise", "
+    ""noise_n", "swap",
     "swap_n", "population",
 )  # fmt: skip
 
@@ -36,10 +37,13 @@ class SuccessByCase:
         rows = frame[frame["reference"].astype(bool) & ~control & np.where(own, primary, frame["largest"].astype(bool))]
         if rows.empty:
             raise NothingToShowError("Success by case is not drawn: no test of an attack has a case.")
-        text = rows["label"].astype(str) + (" @ " + rows["setting"].astype(str)).where(rows["setting"].astype(str) != "", "")
+        text = rows["label"].astype(str) + (" @ " + rows["setting"].astype(str)).where(
+            rows["setting"].astype(str) != "", ""
+        )
         rows = rows.assign(panel=text, order=~rows["primary"].astype(bool))
         rows = rows.sort_values(["order", "panel", "case"], kind="stable")
-        return rows[list(_COLUMNS)].reset_index(drop=True)
+        most = np.nanmax(rows[["rate", "high", "noise", "swap"]].to_numpy(dtype=float))
+        return rows[list(_COLUMNS)].assign(axis_to=min(1.0, np.ceil(most * 10 + 1) / 10)).reset_index(drop=True)
 
     def draw(self, axes: Axes, frame: pd.DataFrame) -> None:
         """Points with intervals; hollow circles: noise; crosses: delta_swap; a square apart: white box."""
@@ -55,7 +59,15 @@ class SuccessByCase:
         solid = counted & np.isfinite(low)
         error = np.clip(np.stack([rate - low, high - rate])[:, solid], 0, None)
         axes.errorbar(
-            x[solid], rate[solid], error, fmt="o", ms=4.5, color=BLUE, elinewidth=1.3, capsize=2.5, label="attack, 95 % interval"
+            x[solid],
+            rate[solid],
+            error,
+            fmt="o",
+            ms=4.5,
+            color=BLUE,
+            elinewidth=1.3,
+            capsize=2.5,
+            label="attack, 95 % interval",
         )
         bare = counted & ~np.isfinite(low)
         if bare.any():
@@ -67,14 +79,24 @@ class SuccessByCase:
         ):  # fmt: skip
             values = frame[column].to_numpy(dtype=float)
             if np.isfinite(values).any():
-                axes.plot(x + shift, values, marker, ms=4 if marker == "x" else 9, mew=1.4, color=colour, label=label, zorder=1.8)
+                axes.plot(
+                    x + shift,
+                    values,
+                    marker,
+                    ms=4 if marker == "x" else 9,
+                    mew=1.4,
+                    color=colour,
+                    label=label,
+                    zorder=1.8,
+                )
         axes.set_xlim(-0.6, 9.2)
         axes.set_xticks([*range(8), 8.6], [*CASES, "WB"])
         axes.tick_params(axis="x", length=0)
-        axes.text(1.5, 1.0, "same source", ha="center", va="top", color=GREY, fontsize=7)
-        axes.text(5.6, 1.0, "source differs", ha="center", va="top", color=GREY, fontsize=7)
+        top = float(frame["axis_to"].iloc[0])
+        axes.text(1.5, top, "same source", ha="center", va="top", color=GREY, fontsize=7)
+        axes.text(5.6, top, "source differs", ha="center", va="top", color=GREY, fontsize=7)
         axes.set_ylabel("success")
-        percent_axis(axes)
+        percent_axis(axes, top=top)
         axes.spines["bottom"].set_color(PALE)
 
     def caption(self, frame: pd.DataFrame) -> str:
@@ -88,7 +110,9 @@ class SuccessByCase:
         shown = f"{kinds} attacks at one strength each" if kinds > 1 else str(frame["panel"].iloc[0])
         return (
             f"{shown}. Mean over tests of: images misclassified by the victim / images it gets right when clean "
-            f"(median {counted['n_images'].median():.0f} a test). Tests behind a point: {tests}. Grey bands: the architecture "
-            "differs. Odd cases: same balance, even cases: another. Points without an interval are descriptive. WB: the "
+            f"(median {counted['n_images'].median():.0f} a test). Tests behind a point: {tests}. Grey bands: the "
+            f"architecture "
+            "differs. Odd cases: same balance, even cases: another. Points without an interval are descriptive. "
+            "WB: the "
             "victim is the surrogate itself."
         )

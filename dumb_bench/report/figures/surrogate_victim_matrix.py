@@ -20,7 +20,8 @@ MAX_SIDE = 96
     "surrogate_victim_matrix",
     title="Who fools whom",
     panel=None,
-    needs={f"{role}_{key}" for role in ("surrogate", "victim") for key in (*_KEYS, "id")} | {"asr", "primary", "reference"},
+    needs={f"{role}_{key}" for role in ("surrogate", "victim") for key in (*_KEYS, "id")}
+    | {"asr", "primary", "reference"},
 )
 class SurrogateVictimMatrix:
     """Success of every surrogate on every victim at the primary contrast, ordered by source, architecture, balance, seed."""
@@ -36,12 +37,18 @@ class SurrogateVictimMatrix:
         keys = [f"{role}_{key}" for role in ("surrogate", "victim") for key in (*_KEYS, "id")]
         rows = rows.assign(weight=1.0)
         pairs = rows.groupby(keys, dropna=False, sort=True).agg(
-            rate=("asr", "mean"), n_tests=("asr", "size"), white_box=("white_box", "max"), n_images=("n_victim_correct", "median")
+            rate=("asr", "mean"),
+            n_tests=("asr", "size"),
+            white_box=("white_box", "max"),
+            n_images=("n_victim_correct", "median"),
         )
         pairs = pairs.reset_index().assign(label=label)
         for role in ("surrogate", "victim"):
             models = pairs[[f"{role}_{key}" for key in (*_KEYS, "id")]].drop_duplicates()
-            place = sorted(models.itertuples(index=False, name=None), key=lambda m: (str(m[0]), str(m[1]), balance_order(str(m[2])), m[3], m[4]))
+            place = sorted(
+                models.itertuples(index=False, name=None),
+                key=lambda m: (str(m[0]), str(m[1]), balance_order(str(m[2])), m[3], m[4]),
+            )
             numbers = pd.Series({model[4]: index for index, model in enumerate(place)})
             pairs[f"{role}_place"] = pairs[f"{role}_id"].map(numbers)
         return pairs.sort_values(["surrogate_place", "victim_place"]).reset_index(drop=True)
@@ -60,11 +67,25 @@ class SurrogateVictimMatrix:
         high, wide = (int(frame[f"{role}_place"].max()) + 1 for role in ("surrogate", "victim"))
         values = np.full((high, wide), np.nan)
         values[frame["surrogate_place"], frame["victim_place"]] = frame["rate"]
+        top = max(0.1, float(np.ceil(10 * np.nanmax(values)) / 10))
         colours = mpl.colormaps["Blues"].with_extremes(bad="#f3e6dc")
-        image = axes.imshow(np.ma.masked_invalid(values), cmap=colours, vmin=0, vmax=1, aspect="equal", interpolation="nearest")
+        image = axes.imshow(
+            np.ma.masked_invalid(values), cmap=colours, vmin=0, vmax=top, aspect="equal", interpolation="nearest"
+        )
         own = frame[frame["white_box"].astype(bool)]
-        axes.plot(own["victim_place"], own["surrogate_place"], "o", ms=2.6 if wide <= 32 else 1.0, color="#e69f00", mec="white", mew=0.4)
-        for role, axis, line, limit in (("surrogate", axes.yaxis, axes.axhline, high), ("victim", axes.xaxis, axes.axvline, wide)):
+        axes.plot(
+            own["victim_place"],
+            own["surrogate_place"],
+            "o",
+            ms=2.6 if wide <= 32 else 1.0,
+            color="#e69f00",
+            mec="white",
+            mew=0.4,
+        )
+        for role, axis, line, limit in (
+            ("surrogate", axes.yaxis, axes.axhline, high),
+            ("victim", axes.xaxis, axes.axvline, wide),
+        ):
             models = frame.drop_duplicates(f"{role}_place").sort_values(f"{role}_place")
             self._label(axes, axis, role, models, line, limit)
         axes.tick_params(length=0)
@@ -73,12 +94,15 @@ class SurrogateVictimMatrix:
         for spine in axes.spines.values():
             spine.set_visible(False)
         bar = axes.figure.colorbar(image, ax=axes, shrink=0.6, aspect=22, pad=0.02)
-        bar.outline.set_visible(False)  # type: ignore[operator]
+        bar.outline.set_visible(False)
         bar.ax.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0, decimals=0, symbol=" %"))
 
     @staticmethod
     def _label(axes: Axes, axis: object, role: str, models: pd.DataFrame, line: object, limit: int) -> None:
-        names = [tuple(str(value) for value in row) for row in models[[f"{role}_{key}" for key in _KEYS]].itertuples(index=False)]
+        names = [
+            tuple(str(value) for value in row)
+            for row in models[[f"{role}_{key}" for key in _KEYS]].itertuples(index=False)
+        ]
         for place in range(1, limit):
             before, after = names[place - 1], names[place]
             if before[0] != after[0]:
@@ -93,7 +117,9 @@ class SurrogateVictimMatrix:
         if limit <= 32:
             middles = list(map(float, range(limit)))
             texts = [
-                (shorten(f"{name[0]}  {name[1]}", 30) + "   " if place in groups else "") + name[2] + (f"  s{name[3]}" if seeds else "")
+                (shorten(f"{name[0]}  {name[1]}", 30) + "   " if place in groups else "")
+                + name[2]
+                + (f"  s{name[3]}" if seeds else "")
                 for place, name in enumerate(names)
             ]
         axis.set_ticks(middles, texts, fontsize=6.5)  # type: ignore[attr-defined]
@@ -107,7 +133,10 @@ class SurrogateVictimMatrix:
         gaps = f" {missing} pairs were not tested (beige)." if missing else ""
         cut = f" Shown: the first {MAX_SIDE} of each; the CSV has all." if max(high, wide) > MAX_SIDE else ""
         return (
-            f"{frame['label'].iloc[0]}, {high} surrogates (rows) and {wide} victims (columns). A cell: images misclassified by the victim / "
-            f"images it gets right when clean (median {frame['n_images'].median():.0f}), mean over {frame['n_tests'].median():.0f} "
-            f"tests (image sources, attack seeds). Lines part sources (thick) and architectures (thin). Dots: white box.{gaps}{cut}"
+            f"{frame['label'].iloc[0]}, {high} surrogates (rows) and {wide} victims (columns). A cell: images "
+            f"misclassified by the victim / "
+            f"images it gets right when clean (median {frame['n_images'].median():.0f}), mean over "
+            f"{frame['n_tests'].median():.0f} "
+            f"tests (image sources, attack seeds). Lines part sources (thick) and architectures (thin). Dots: "
+            f"white box.{gaps}{cut}"
         )
