@@ -20,10 +20,9 @@ WHITE_BOX = "WB"
 
 COLUMNS = (
     "population", "reference", "label", "setting", "strength", "norm", "primary", "largest", "case", "rate", "low",
-    "high", "df", "reason", "n_tests", "n_images", "n_surrogates", "n_victims", "noise", "noise_n", "excess", "
-    ""excess_low",
-    "excess_high", "excess_p", "excess_reason", "swap", "swap_n", "minus_c1", "minus_c1_low", "minus_c1_high",
-    "minus_c1_p", "minus_c1_holm", "minus_c1_reason", "own_source_images", "other_source_images",
+    "high", "df", "reason", "n_tests", "n_images", "n_surrogates", "n_victims", "noise", "noise_n", "excess",
+    "excess_low", "excess_high", "excess_p", "excess_reason", "swap", "swap_n", "minus_c1", "minus_c1_low",
+    "minus_c1_high", "minus_c1_p", "minus_c1_holm", "minus_c1_reason", "own_source_images", "other_source_images",
 )  # fmt: skip
 
 _MATCH = ["surrogate_id", "victim_id", "image_source", "delivery", "defence_known", "population", "norm", "strength"]
@@ -38,7 +37,7 @@ def _weights(rows: Rows, sources: NDArray[np.object_], size: int) -> NDArray[np.
 
 
 def _noise_rows(tests: pd.DataFrame) -> Rows:
-    """Return for each test the row of its noise control: same victim, images, delivery, norm and strength; -1 without."""
+    """Return each test's noise control: a row of the same victim, images, norm and strength; -1 without."""
     noise = tests.loc[tests["role"] == "noise", _MATCH].assign(noise=np.flatnonzero(tests["role"] == "noise"))
     if noise.empty:
         return np.full(len(tests), -1, dtype=np.int64)
@@ -52,14 +51,14 @@ def _mean(rates: NDArray[np.float64], rows: Rows, sources: NDArray[np.object_]) 
 
 
 def summary(tests: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a (population, label, setting, case): columns `COLUMNS`. `tests` as `groups.prepared` returns them.
+    """Return one row a (population, label, setting, case): columns `COLUMNS`. `tests`: `groups.prepared`.
 
     rate: mean success of the case's tests. Denominator of a test: the images that its victim gets right when clean;
     equal weight for image sources, and for tests within one. White-box tests are the case `WB`, without an interval.
     noise: the same mean over the noise controls of the same victims, images, norm and strength (null where the attack
     has no norm); excess = rate - noise over the tests that have such a control. swap: the mean of the `delta_swap`
     control. minus_c1: rate - rate of C1, with p values adjusted by Holm over the seven cases. Intervals: `effects`.
-    own_source_images, other_source_images: the rate by whose test images were attacked, the surrogate's source's or not.
+    own_source_images, other_source_images: the rate by whose test images were attacked.
     """
     import pandas as pd
 

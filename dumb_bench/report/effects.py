@@ -28,7 +28,9 @@ One pool in both roles, pairs inside a cell (case C1): the white-box pair is mis
 method 3). Contributions there are scaled by (m-1)/(m-2) and no residual is subtracted: conservative. With m = 2 the two
 tests (1,2) and (2,1) hold both models and show nothing of their variance: a_i and b_j are then *borrowed*, the means of
 the centred y of the same model's tests outside its cell under the same conditions (those of the same source where there
-are any), and the residual comes from the difference of the two tests, 2 sum (w r)^2. Without such tests: no interval.
+are any), and the residual comes from the difference of the two tests, 2 sum (w r)^2 with one degree of freedom a cell.
+Borrowing may cancel the residual of the very tests borrowed from: there V is at least Ve. Without such tests: no
+interval.
 
 Surrogate-free rows (`copied` repeats, noise) have no surrogate effect: only their victims vary. One seed in any cell:
 no interval, the estimate is descriptive. Nothing here speaks about new images or new architectures.
@@ -163,7 +165,7 @@ def crossed(plan: Design, rates: Reals, weight: Reals) -> Variance:
     scale = np.where(inside & (members > 2), (members - 1) / np.maximum(members - 2, 1), 1.0)[:, None]
     of_surrogate, of_victim = weighted * scale, weighted * scale
     pair = np.flatnonzero(inside & (members == 2))
-    extra = np.zeros(rates.shape[1])
+    extra = np.zeros((1, rates.shape[1]))
     if len(pair):
         a, b, found = _borrowed(plan, centred, used[pair])
         if not found.all():
@@ -172,7 +174,10 @@ def crossed(plan: Design, rates: Reals, weight: Reals) -> Variance:
         of_surrogate[pair], of_victim[pair] = share * a, share * b
         residual = weighted[pair] - share * (a + b)
         ordered = combined(surrogate[pair], victim[pair])
-        extra = 2 * (_sums(ordered, residual, int(ordered.max()) + 1) ** 2).sum(axis=0)
+        by_pair = 2 * _sums(ordered, residual, int(ordered.max()) + 1) ** 2
+        first = np.unique(ordered, return_index=True)[1]
+        of_cell = combined(cell[victim[pair[first]]], np.zeros(len(first), dtype=np.int64))
+        extra = _sums(of_cell, by_pair, int(of_cell.max()) + 1)
     contribution = _sums(surrogate, of_surrogate, size) + _sums(victim, of_victim, size)
     group = np.unique(cell[present], return_inverse=True)[1].reshape(-1).astype(np.int64)
     m = sizes[np.unique(cell[present])][:, None]
@@ -186,10 +191,14 @@ def crossed(plan: Design, rates: Reals, weight: Reals) -> Variance:
         swap = cell[i] > cell[j]
         low, high = np.where(swap, j, i), np.where(swap, i, j)
         shared = _residual_variance(low, high, cell[low], cell[high], weighted[outside], sizes)
+    variance = np.maximum(total - shared, total / 2)
+    if len(pair):
+        variance = np.maximum(variance, shared) + extra.sum(axis=0)
+    spreads = (by_cell**2 / (m + 1)).sum(axis=0) + (extra**2 / 3).sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        df = total**2 / (by_cell**2 / (m + 1)).sum(axis=0) - 2
-    df = np.clip(df, float((m - 1).min()), float((m - 1).sum()))
-    return Variance(estimate, np.maximum(total - shared, total / 2) + extra, df, "")
+        df = (total + extra.sum(axis=0)) ** 2 / spreads - 2
+    most = float((m - 1).sum() + (len(extra) if len(pair) else 0))
+    return Variance(estimate, variance, np.clip(np.nan_to_num(df, nan=1.0), float((m - 1).min()), most), "")
 
 
 def interval(plan: Design, rates: Reals, weight: Reals, *, low: float = -1.0, level: float = 0.95) -> Interval:

@@ -71,10 +71,10 @@ def identity(tests: pd.DataFrame) -> Gate:
 def own_surrogate(attacks: pd.DataFrame, tests: pd.DataFrame) -> Gate:
     """Attacks work where they were made: success on the surrogate itself, n_surrogate_fooled / n_surrogate_correct.
 
-    Denominator: the images that the surrogate gets right when clean. Counted: attacks bounded in Linf or L2 that use the
-    surrogate, at each one's largest strength, controls left out; the mean over image sources is a surrogate's rate. Pass
-    when the median over surrogates is at least .9 for every attack, warn from .5 on. Defended or sampled surrogates
-    can lower the gate to warn, never to fail.
+    Denominator: the images that the surrogate gets right when clean. Counted: attacks bounded in Linf or L2 that use
+    the surrogate, at each one's largest strength, controls left out; a surrogate's rate is the mean over image sources.
+    Pass when the median over surrogates is at least .9 for every attack, warn from .5 on. Defended or sampled
+    surrogates can lower the gate to warn, never to fail.
     """
     name = "Success on the surrogate itself"
     wanted = (
@@ -130,7 +130,7 @@ def _bounded(attacks: pd.DataFrame) -> pd.DataFrame:
 
 
 def budget(attacks: pd.DataFrame) -> Gate:
-    """Crafted images stay within their budget: per-image norm - strength <= 1e-6; the budget is reached where promised."""
+    """Crafted images: per-image norm - strength <= 1e-6, and the budget is reached where that is promised."""
     name = "Budget of crafted images"
     rows = _bounded(attacks)
     if rows.empty:
@@ -164,7 +164,7 @@ def budget(attacks: pd.DataFrame) -> Gate:
 
 
 def delivered(attacks: pd.DataFrame) -> Gate:
-    """Delivered images: rounding to 8 bit may add half a level (0.5/255) to a Linf norm; other deliveries are described."""
+    """Rounding to 8 bit may add half a level (0.5/255) to a Linf norm; lossy deliveries are only described."""
     name = "Budget as delivered"
     rows = _bounded(attacks)
     rows = rows[rows["norm"] == "linf"]
@@ -198,7 +198,8 @@ def healthy(models: pd.DataFrame) -> Gate:
         return Gate(name, "not applicable", "The results hold no models.")
     sick = models[models["degenerate"].notna()]
     accuracy = models["own_accuracy"].dropna()
-    spread = f" Clean accuracy on the own source: {accuracy.min():.3f} to {accuracy.max():.3f}, median {accuracy.median():.3f}."
+    low, middle, high = accuracy.min(), accuracy.median(), accuracy.max()
+    spread = f" Clean accuracy on the own source: {low:.3f} to {high:.3f}, median {middle:.3f}."
     text = spread if len(accuracy) else ""
     if sick.empty:
         return Gate(name, "pass", f"None of {len(models)} models is degenerate.{text}")

@@ -19,8 +19,8 @@ ORDER = ("success_by_case", "surrogate_victim_matrix", "strength_curves", "clean
 def generate(results_folder: Path, out_folder: Path, *, catalogue: Catalogue | None = None) -> Path:
     """Redraw everything from the tables of `results_folder` into `out_folder`; return the path of `index.html`.
 
-    Written: `index.html` (self-contained), `figures/*.{png,pdf,csv}`, `tables/*.{csv,tex}`. The same tables give the same
-    bytes.
+    Written: `index.html` (self-contained), `figures/*.{png,pdf,csv}`, `tables/*.{csv,tex}`. The same tables give the
+    same bytes.
 
     Raises:
         InputError: the folder holds no results, or a table cannot be read.

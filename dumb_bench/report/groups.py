@@ -58,7 +58,7 @@ def _params(text: Any) -> dict[str, Any]:
 
 
 def _labels(variants: list[tuple[str, str, bool]]) -> dict[tuple[str, str, bool], str]:
-    """Return a label for each (attack, params as JSON, targeted): the name and the parameters in which variants differ."""
+    """Return each (attack, params as JSON, targeted) a label: the name and the parameters that differ."""
     labels: dict[tuple[str, str, bool], str] = {}
     for attack in {variant[0] for variant in variants}:
         own = sorted(variant for variant in variants if variant[0] == attack)

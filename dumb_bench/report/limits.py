@@ -90,7 +90,7 @@ def cells(tests: pd.DataFrame) -> list[str]:
 
 
 def seeds_per_cell(tests: pd.DataFrame, role: str) -> tuple[int, int]:
-    """Return the smallest and largest number of seeds in a cell of a role (source, architecture, balance, defence, posterior)."""
+    """Return the smallest and largest number of seeds in a cell of a role ."""
     keys = [f"{role}_{key}" for key in ("source", "architecture", "balance", "defence", "posterior")]
     found = tests.groupby(keys, dropna=False)[f"{role}_seed"].nunique()
     return (int(found.min()), int(found.max())) if len(found) else (0, 0)
@@ -130,10 +130,8 @@ def cannot_tell(results: Results, tests: pd.DataFrame, summary: pd.DataFrame) ->
         )
     models = sorted(set(attack["surrogate_architecture"].dropna()) | set(attack["victim_architecture"].dropna()))
     if models:
-        texts.append(
-            f"{len(models)} architectures "
-            f"({', '.join(map(str, models[:8]))}{', ...' if len(models) > 8 else ''}), chosen, not drawn: no claim about new ones."
-        )
+        names = ", ".join(map(str, models[:8])) + (", ..." if len(models) > 8 else "")
+        texts.append(f"{len(models)} architectures ({names}), chosen, not drawn: no claim about new ones.")
     if len(attack) and not (attack["surrogate_source"] != attack["victim_source"]).any():
         texts.append("Surrogates and victims share one source: C5 to C8 are empty.")
     init = set(attack["victim_init"].dropna()) | set(attack["surrogate_init"].dropna())

@@ -54,8 +54,8 @@ def success_by(tests: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """Return the mean success of each group of tests: columns `by`, rate, n_tests, n_images, n_surrogates, n_victims.
 
     Denominator of a test's rate (`asr`): the images that its victim classifies rightly when clean, under the same
-    delivery and defence draw. The group's rate is the mean over image sources of the mean over tests; tests without such
-    an image are left out. n_images: the median denominator of the tests.
+    delivery and defence draw. The group's rate is the mean over image sources of the mean over tests; tests without
+    such an image are left out. n_images: the median denominator of the tests.
     """
     import pandas as pd
 

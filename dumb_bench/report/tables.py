@@ -67,13 +67,13 @@ def _cell(row: pd.Series | None, name: str = "rate") -> str:
 
 
 def latex(summary: pd.DataFrame) -> str:
-    """Return the table of success by case as LaTeX (booktabs, `\\input` it inside a `table`), percentages.
+    """Return the table of success by case as LaTeX (booktabs), to be input inside a `table`; percentages.
 
     For each attack and strength: the rate with its interval, the number of tests, and the controls beneath.
     """
     lines = [
-        r"% Needs \usepackage{booktabs,graphicx}. Mean success in percent: images misclassified by the victim / images it gets",
-        r"% right when clean, mean over tests; 95 % intervals for new seeds on the same images.",
+        r"% Needs \usepackage{booktabs,graphicx}. Mean success in percent: images misclassified by the victim / images",
+        r"% it gets right when clean, mean over tests; 95 % intervals for new seeds on the same images.",
         r"\resizebox{\linewidth}{!}{%",
         rf"\begin{{tabular}}{{ll{'r' * len(CASES)}}}",
         r"\toprule",

@@ -174,7 +174,7 @@ def _attack_row(
         "surrogate_id": item.set.surrogate.id if item.set.surrogate else None,
         "strength_unit": info.unit or None,
         "n_images": len(clean),
-        **{name: values.cpu().numpy() for name, values in lists.items()},
+        **{name: values.float().cpu().numpy() for name, values in lists.items()},
         **{f"mean_{name}": float(values.mean()) for name, values in lists.items()},
         "surrogate_predictions": answer.predictions,
         "surrogate_margins": answer.margins,

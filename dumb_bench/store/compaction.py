@@ -99,6 +99,7 @@ def _merge_segments(reader: Reader) -> None:
         if manifest.id != new.id:
             for path in manifest.paths:
                 reader.place.delete(path)
+            reader.place.prune(f"{segments.FOLDER}/{manifest.id}")
 
 
 def _is_small(manifest: Manifest) -> bool:
@@ -132,4 +133,5 @@ def _clean(place: Place) -> None:
     for entry in found:
         if entry.path.split("/")[1] not in alive and entry.modified < limit:
             place.delete(entry.path)
+            place.prune(entry.path.rpartition("/")[0])
     place.sweep(LEFTOVER_AGE)

@@ -27,12 +27,14 @@ class EventLog:
         self._pending: list[str] = []
         self._written = time.monotonic()
         self._number = 0
-        # Names sort by time; the random end keeps two runs of one second apart.
-        self._run = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        # Names sort by time; the random end keeps two runs that start together apart.
+        self._run = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(3)}"
 
     def append(self, event: str, **fields: Any) -> None:
         """Note an event with its UTC time. What JSON cannot hold is written as text. Raises OSError."""
-        self._pending.append(_line({"time": datetime.now(UTC).isoformat(), "event": event, **fields}))
+        self._pending.append(
+            _line({"time": datetime.now(UTC).isoformat(timespec="microseconds"), "event": event, **fields})
+        )
         waited = time.monotonic() - self._written
         if self._local is not None or len(self._pending) >= _MOST or waited >= _EVERY:
             self.flush()
@@ -69,7 +71,7 @@ def read_events(place: Place) -> list[dict[str, Any]]:
             continue
         if isinstance(event, dict) and "event" in event:
             found.append(event)
-    return found
+    return sorted(found, key=lambda event: str(event.get("time")))  # files of two logs may overlap in time
 
 
 def _append(path: str, data: bytes) -> None:

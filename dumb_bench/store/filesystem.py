@@ -118,7 +118,10 @@ class Place(ABC):
     def move(self, path: str, target: str) -> None:
         """Move a file, replacing what is at `target`. Raises FileNotFoundError."""
 
-    def sweep(self, age: float) -> None:  # noqa: B027 - only a local folder has leftovers
+    def prune(self, folder: str) -> None:  # noqa: B027 - a bucket has no folders
+        """Remove a folder if it is empty (a writer that needs it makes it again)."""
+
+    def sweep(self, age: float) -> None:  # noqa: B027 - a bucket has no leftovers
         """Delete temporary files that a crash left more than `age` seconds ago."""
 
 
@@ -139,7 +142,7 @@ class LocalPlace(Place):
 
     def _prepare(self, create: bool) -> None:
         if not create:
-            if not stat.S_ISDIR(os.stat(self.root).st_mode):
+            if not stat.S_ISDIR(self.root.stat().st_mode):
                 raise NotADirectoryError(0, "not a folder")
             return
         _make(self.root)
@@ -148,9 +151,11 @@ class LocalPlace(Place):
         probe.unlink()
 
     def read(self, path: str) -> bytes:
+        """Return the bytes of a file. Raises FileNotFoundError, OSError."""
         return self.path(path).read_bytes()
 
     def write(self, path: str, data: bytes) -> None:
+        """Write a temporary file beside, make it durable, rename it. Raises OSError."""
         target = self.path(path)
         beside = target.with_name(temporary(target.name))
         try:
@@ -166,13 +171,16 @@ class LocalPlace(Place):
         _sync(target.parent)
 
     def exists(self, path: str) -> bool:
+        """Whether there is such a file."""
         return self.path(path).is_file()
 
     def names(self, prefix: str) -> list[str]:
+        """Return the names of all files below a folder, without looking at the files."""
         cut = len(str(self.root)) + 1
         return [entry.path[cut:].replace(os.sep, "/") for entry in _walk(self.path(prefix)) if not _is_left(entry)]
 
     def files(self, prefix: str) -> list[Entry]:
+        """Return all files below a folder."""
         cut = len(str(self.root)) + 1
         found = []
         for entry in _walk(self.path(prefix)):
@@ -183,11 +191,12 @@ class LocalPlace(Place):
         return found
 
     def delete(self, path: str) -> None:
+        """Delete a file, if it is there."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path(path))
-        self._prune(self.path(path).parent)
 
     def move(self, path: str, target: str) -> None:
+        """Rename a file, making the folder of `target`."""
         old, new = self.path(path), self.path(target)
         if not old.is_file():
             raise FileNotFoundError(2, "no such file", str(old))
@@ -195,15 +204,14 @@ class LocalPlace(Place):
         os.replace(old, new)
         _sync(new.parent)
         _sync(old.parent)
-        self._prune(old.parent)
 
-    def _prune(self, folder: Path) -> None:
-        """Remove a folder that has become empty (a writer that needs it makes it again)."""
-        if folder != self.root:
-            with contextlib.suppress(OSError):
-                os.rmdir(folder)
+    def prune(self, folder: str) -> None:
+        """Remove a folder if it is empty."""
+        with contextlib.suppress(OSError):
+            os.rmdir(self.path(folder))
 
     def sweep(self, age: float) -> None:
+        """Delete temporary files older than `age` seconds."""
         limit = time.time() - age
         for entry in _walk(self.root):
             with contextlib.suppress(OSError):

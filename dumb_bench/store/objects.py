@@ -34,10 +34,14 @@ class ObjectPlace(Place):
 
         address = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", "")
         endpoint = urllib.parse.urlsplit(address)
-        full = uri
-        if uri.startswith("s3://") and endpoint.netloc and "endpoint_override=" not in uri:
-            extra = urllib.parse.urlencode({"endpoint_override": endpoint.netloc, "scheme": endpoint.scheme})
-            full = f"{uri}{'&' if '?' in uri else '?'}{extra}"
+        extra: dict[str, str] = {}
+        if uri.startswith("s3://"):
+            extra["allow_delayed_open"] = "true"  # small objects in one request instead of three
+            if endpoint.netloc:
+                extra |= {"endpoint_override": endpoint.netloc, "scheme": endpoint.scheme}
+        given = urllib.parse.parse_qs(urllib.parse.urlsplit(uri).query)
+        query = urllib.parse.urlencode({key: value for key, value in extra.items() if key not in given})
+        full = f"{uri}{'&' if '?' in uri else '?'}{query}" if query else uri
         try:
             filesystem, root = fs.FileSystem.from_uri(full)
         except (OSError, ValueError, NotImplementedError) as error:
@@ -64,22 +68,27 @@ class ObjectPlace(Place):
         return [item for item in self.filesystem.get_file_info(selector) if item.is_file or not prefix]
 
     def read(self, path: str) -> bytes:
+        """Return the bytes of an object. Raises FileNotFoundError, OSError."""
         with self.filesystem.open_input_stream(self._full(path)) as stream:
             return bytes(stream.read())
 
     def write(self, path: str, data: bytes) -> None:
+        """Put an object: it is visible whole, or not at all. Raises OSError."""
         # Not a `with` block: an exception inside one would close, and so publish, a truncated object.
         stream = self.filesystem.open_output_stream(self._full(path))
         stream.write(data)
         stream.close()
 
     def exists(self, path: str) -> bool:
+        """Whether there is such an object."""
         return bool(self.filesystem.get_file_info(self._full(path)).is_file)
 
     def names(self, prefix: str) -> list[str]:
+        """Return the names of all objects below a prefix."""
         return [entry.path for entry in self.files(prefix)]
 
     def files(self, prefix: str) -> list[Entry]:
+        """Return all objects below a prefix."""
         checked(prefix)
         cut = len(self.root.lstrip("/")) + 1
         return [
@@ -88,8 +97,10 @@ class ObjectPlace(Place):
         ]
 
     def delete(self, path: str) -> None:
+        """Delete an object, if it is there."""
         with contextlib.suppress(FileNotFoundError):
             self.filesystem.delete_file(self._full(path))
 
     def move(self, path: str, target: str) -> None:
+        """Copy and delete: an object store cannot rename."""
         self.filesystem.move(self._full(path), self._full(target))

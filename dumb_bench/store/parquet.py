@@ -47,7 +47,10 @@ def loads(name: str, data: bytes, columns: Sequence[str] | None = None, *, hidde
 
     with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as stored:
         present = [entry for entry in stored.schema_arrow if entry.name not in hidden]
-        schema.conform(name, pa.schema(present).empty_table())
+        if not pa.schema(present).equals(schema.STORED[name]):
+            schema.conform(name, pa.schema(present).empty_table())
+        elif columns is None and not hidden:
+            return stored.read(use_threads=stored.metadata.num_rows > ROW_GROUP)
         asked = schema.STORED[name].names if columns is None else columns
         kept = [entry.name for entry in present if entry.name in asked]
         found = stored.read(columns=[*hidden, *kept], use_threads=stored.metadata.num_rows > ROW_GROUP)

@@ -79,6 +79,7 @@ class ResultFolder:
                 staged.remove(path)
         for path in staged:
             self.place.delete(path)
+        self.place.prune(_STAGING)
         for path in self._strangers():
             self.place.delete(path)
 

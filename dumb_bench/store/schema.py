@@ -12,6 +12,7 @@ SCHEMA_VERSION = 1
 
 _text, _real, _count, _flag = pa.string(), pa.float64(), pa.int32(), pa.bool_()
 _labels, _halves, _reals, _counts = pa.list_(pa.int16()), pa.list_(pa.float16()), pa.list_(_real), pa.list_(_count)
+_singles = pa.list_(pa.float32())
 
 _MODEL_COLUMNS: dict[str, pa.DataType] = {
     "source": _text,
@@ -114,11 +115,11 @@ ATTACKS = pa.schema(
         "image_source": _text,
         "delivery": _text,
         "n_images": _count,
-        "linf": _reals,
-        "l2": _reals,
-        "linf_delivered": _reals,
-        "l2_delivered": _reals,
-        "ssim": _reals,
+        "linf": _singles,
+        "l2": _singles,
+        "linf_delivered": _singles,
+        "l2_delivered": _singles,
+        "ssim": _singles,
         "mean_linf": _real,
         "mean_l2": _real,
         "mean_linf_delivered": _real,

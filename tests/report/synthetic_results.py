@@ -48,11 +48,21 @@ def _models(shape: Shape, seeds: tuple[int, ...], defences: tuple[str, ...]) -> 
     for source, architecture, balance, defence, seed in cells:
         found.append(
             {
-                "source": source, "subset": "all", "architecture": architecture, "init": "random", "balance": balance,
-                "balance_mode": "paper", "defence": defence, "posterior": "point", "samples": 1, "recipe": "small",
-                "seed": seed, "params": "{}", "id": f"{source}|{architecture}|{balance}|{defence}|{seed}",
+                "source": source,
+                "subset": "all",
+                "architecture": architecture,
+                "init": "random",
+                "balance": balance,
+                "balance_mode": "paper",
+                "defence": defence,
+                "posterior": "point",
+                "samples": 1,
+                "recipe": "small",
+                "seed": seed,
+                "params": "{}",
+                "id": f"{source}|{architecture}|{balance}|{defence}|{seed}",
             }
-        )  # fmt: skip
+        )
     return found
 
 
@@ -66,7 +76,7 @@ def _role(role: str, model: dict[str, Any]) -> dict[str, Any]:
 
 
 def build(folder: Path, shape: Shape = QUICKSTART, seed: int = 0, *, plan: dict[str, Any] | None = None) -> Path:
-    """Write a result folder. Success = .55 - .15 [source] - .1 [architecture] + model effects (sd .03), times strength."""
+    """Write a result folder: success = (.55 - .15 [source] - .1 [architecture] + model effects) * strength."""
     rng = np.random.default_rng(seed)
     surrogates = _models(shape, shape.seeds, ("none",))
     victims = _models(shape, shape.victim_seeds or shape.seeds, shape.victim_defences)
@@ -91,14 +101,24 @@ def build(folder: Path, shape: Shape = QUICKSTART, seed: int = 0, *, plan: dict[
         ]
         rows["models"].append(
             {
-                "model_id": model["id"], "task": shape.task, **{k: v for k, v in model.items() if k != "id"}, "epochs": 10,
-                "seconds": 2.0, "parameters": 1000, "train_images": 800, "test_source": list(shape.sources),
-                "test_delivery": ["uint8"] * len(shape.sources), "clean_accuracy": own, "clean_f1": own,
-                "own_accuracy": max(own), "library_versions": json.dumps({"torch": "2.8.0", "numpy": "2.1"}),
-                "hardware": "2-core CPU", "finished_at": "2025-01-01T00:00:00Z",
+                "model_id": model["id"],
+                "task": shape.task,
+                **{k: v for k, v in model.items() if k != "id"},
+                "epochs": 10,
+                "seconds": 2.0,
+                "parameters": 1000,
+                "train_images": 800,
+                "test_source": list(shape.sources),
+                "test_delivery": ["uint8"] * len(shape.sources),
+                "clean_accuracy": own,
+                "clean_f1": own,
+                "own_accuracy": max(own),
+                "library_versions": json.dumps({"torch": "2.8.0", "numpy": "2.1"}),
+                "hardware": "2-core CPU",
+                "finished_at": "2025-01-01T00:00:00Z",
                 "degenerate": "always answers class 0" if shape.degenerate and model is models[0] else None,
             }
-        )  # fmt: skip
+        )
 
     def put(
         attack: str, strength: float | None, params: dict[str, Any], *, norm: str | None, free: bool, control: bool
@@ -107,28 +127,49 @@ def build(folder: Path, shape: Shape = QUICKSTART, seed: int = 0, *, plan: dict[
         makers: list[dict[str, Any] | None] = [None] if free else list(surrogates)
         for image_source, maker in itertools.product(shape.sources, makers):
             attack_id = f"{attack}|{json.dumps(params)}|{strength}|{image_source}|{maker['id'] if maker else ''}"
-            fooled = int(round(shape.own_success * 148 * min(1.0, 0.4 + 3 * (strength or 0)))) if maker else None
+            fooled = round(shape.own_success * 148 * min(1.0, 0.4 + 3 * (strength or 0))) if maker else None
             if strength == max(shape.attacks.get(attack, (0.0,))) and fooled is not None:
-                fooled = int(round(shape.own_success * 148)) - int(rng.integers(0, 4))
+                fooled = round(shape.own_success * 148) - int(rng.integers(0, 4))
             linf = (
                 np.full(shape.n_images, (strength or 0.0) * shape.norms_scale) if norm else np.full(shape.n_images, 0.3)
             )
             common = {
-                "attack_id": attack_id, "task": shape.task, "attack": attack, "attack_params": json.dumps(params),
-                "attack_library": "dumb_bench", "attack_seed": 0, "norm": norm, "strength": strength, "targeted": False,
-                "image_source": image_source, "delivery": "uint8", "n_images": shape.n_images,
-            }  # fmt: skip
+                "attack_id": attack_id,
+                "task": shape.task,
+                "attack": attack,
+                "attack_params": json.dumps(params),
+                "attack_library": "dumb_bench",
+                "attack_seed": 0,
+                "norm": norm,
+                "strength": strength,
+                "targeted": False,
+                "image_source": image_source,
+                "delivery": "uint8",
+                "n_images": shape.n_images,
+            }
             rows["attacks"].append(
                 {
-                    **common, "surrogate_id": maker["id"] if maker else None, "strength_unit": unit, "linf": linf.tolist(),
-                    "l2": (linf * 32).tolist(), "linf_delivered": (linf + (0.4 / 255 if norm and strength else 0)).tolist(),
-                    "l2_delivered": (linf * 32).tolist(), "mean_ssim": float(np.exp(-4 * (strength or 0) ** 2)) if norm else 0.7,
-                    "n_surrogate_correct": 148 if maker else None, "n_surrogate_fooled": fooled, "budget_violation": 1e-8,
-                    "box_violation": 0.0, "budget_reached": True if attack in ("tifgsm", "fgsm") else None, "forwards": 10,
-                    "backwards": 10, "seconds": 0.5, "hardware": "2-core CPU", "finished_at": "2025-01-01T01:00:00Z",
+                    **common,
+                    "surrogate_id": maker["id"] if maker else None,
+                    "strength_unit": unit,
+                    "linf": linf.tolist(),
+                    "l2": (linf * 32).tolist(),
+                    "linf_delivered": (linf + (0.4 / 255 if norm and strength else 0)).tolist(),
+                    "l2_delivered": (linf * 32).tolist(),
+                    "mean_ssim": float(np.exp(-4 * (strength or 0) ** 2)) if norm else 0.7,
+                    "n_surrogate_correct": 148 if maker else None,
+                    "n_surrogate_fooled": fooled,
+                    "budget_violation": 1e-8,
+                    "box_violation": 0.0,
+                    "budget_reached": True if attack in ("tifgsm", "fgsm") else None,
+                    "forwards": 10,
+                    "backwards": 10,
+                    "seconds": 0.5,
+                    "hardware": "2-core CPU",
+                    "finished_at": "2025-01-01T01:00:00Z",
                     "library_versions": json.dumps({"torch": "2.8.0"}),
                 }
-            )  # fmt: skip
+            )
             own_draw = {victim["id"]: rng.random() for victim in victims}
             for surrogate, victim in itertools.product([maker] if maker else surrogates, victims):
                 if surrogate is None or (shape.tests_kept < 1 and rng.random() > shape.tests_kept):
@@ -142,22 +183,33 @@ def build(folder: Path, shape: Shape = QUICKSTART, seed: int = 0, *, plan: dict[
                 rate *= 0.5 if victim["defence"] != "none" else 1.0
                 if attack == "delta_swap":
                     rate *= 0.3
-                correct = int(round((0.98 if victim["source"] == image_source else 0.9) * shape.n_images))
+                correct = round((0.98 if victim["source"] == image_source else 0.9) * shape.n_images)
                 if free:
                     level = {"sign_noise": 0.1 * (strength or 0), "identity": 0.0}.get(attack, 0.08 * (strength or 0))
-                    success = int(round(level * correct * (0.5 + own_draw[victim["id"]])))
+                    success = round(level * correct * (0.5 + own_draw[victim["id"]]))
                     success = shape.identity_success if attack == "identity" else success
                 else:
                     success = int(rng.binomial(correct, min(max(rate, 0.0), 1.0)))
                 rows["tests"].append(
                     {
-                        **common, "test_id": f"{attack_id}>{victim['id']}<{surrogate['id']}", **_role("surrogate", surrogate),
-                        **_role("victim", victim), "strength_rule": "grid", "defence_known": False, "case": case_of(**differs),
-                        "white_box": white, "shared_weights": float(white), "n_victim_correct": correct,
-                        "n_victim_correct_raw": correct, "n_success": success, "asr": success / correct if correct else None,
-                        "n_surrogate_fooled": fooled, "control": control, "copied": free,
+                        **common,
+                        "test_id": f"{attack_id}>{victim['id']}<{surrogate['id']}",
+                        **_role("surrogate", surrogate),
+                        **_role("victim", victim),
+                        "strength_rule": "grid",
+                        "defence_known": False,
+                        "case": case_of(**differs),
+                        "white_box": white,
+                        "shared_weights": float(white),
+                        "n_victim_correct": correct,
+                        "n_victim_correct_raw": correct,
+                        "n_success": success,
+                        "asr": success / correct if correct else None,
+                        "n_surrogate_fooled": fooled,
+                        "control": control,
+                        "copied": free,
                     }
-                )  # fmt: skip
+                )
 
     for attack, strengths in shape.attacks.items():
         for strength in strengths:
@@ -173,12 +225,20 @@ def build(folder: Path, shape: Shape = QUICKSTART, seed: int = 0, *, plan: dict[
     for index in range(shape.failures):
         rows["failures"].append(
             {
-                "unit_key": f"unit{index}", "kind": "attack", "unit": "cw on a surrogate", "attack": "cw",
-                "surrogate_id": surrogates[index % len(surrogates)]["id"], "image_source": shape.sources[0],
-                "error_type": "AttackError", "message": shape.failure_message, "traceback": "Traceback ...", "attempts": 3,
-                "tests_missing": 24, "host": "node1",
+                "unit_key": f"unit{index}",
+                "kind": "attack",
+                "unit": "cw on a surrogate",
+                "attack": "cw",
+                "surrogate_id": surrogates[index % len(surrogates)]["id"],
+                "image_source": shape.sources[0],
+                "error_type": "AttackError",
+                "message": shape.failure_message,
+                "traceback": "Traceback ...",
+                "attempts": 3,
+                "tests_missing": 24,
+                "host": "node1",
             }
-        )  # fmt: skip
+        )
     for name, entries in rows.items():
         path = folder / "tables" / name
         path.mkdir(parents=True, exist_ok=True)
@@ -188,10 +248,18 @@ def build(folder: Path, shape: Shape = QUICKSTART, seed: int = 0, *, plan: dict[
         tests = [row for row in rows["tests"] if not row["control"]]
         plan = {
             "counts": {
-                "models": len(models), "adversarial_sets": len({row["attack_id"] for row in rows["attacks"]}),
-                "tests": len(tests), "control_tests": len(rows["tests"]) - len(tests), "units": 100,
+                "models": len(models),
+                "adversarial_sets": len({row["attack_id"] for row in rows["attacks"]}),
+                "tests": len(tests),
+                "control_tests": len(rows["tests"]) - len(tests),
+                "units": 100,
             },
-            "report": {"primary": None, "notes": ["The strength 0.24 was chosen after looking."], "title": None, "description": None},
-        }  # fmt: skip
+            "report": {
+                "primary": None,
+                "notes": ["The strength 0.24 was chosen after looking."],
+                "title": None,
+                "description": None,
+            },
+        }
     (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
     return folder

@@ -137,15 +137,13 @@ def test_a_bucket_that_fails_anywhere(bucket: Any, unit: Make, rows_of: Rows, mo
         store.compact()
         for key, tables in made[1:]:
             store.put(key, tables)
-        left = [lifetime]
         died = False
+        mortal = Mortal(lifetime)
         with monkeypatch.context() as patch:
             for name, act in real.items():
 
-                def change(*args: Any, act: Any = act) -> Any:
-                    left[0] -= 1
-                    if left[0] < 0:
-                        raise Killed
+                def change(*args: Any, act: Any = act, mortal: Mortal = mortal) -> Any:
+                    mortal.tick()
                     return act(*args)
 
                 patch.setattr(kind, name, change)
@@ -217,7 +215,7 @@ def test_results_killed_anywhere(tmp_path: Path, unit: Make, rows_of: Rows, monk
         died = dies(monkeypatch, lifetime, lambda r=results: r.write_tables(versions["plan2"], plan_digest="plan2"))
         seen.add(check(ResultFolder.open(folder, create=False)))
         for name in versions["plan2"]:  # what a plain reader sees: one file a table, at any moment
-            visible = [path for path in os.listdir(folder / "tables" / name) if not path.startswith(".")]
+            visible = [path.name for path in (folder / "tables" / name).iterdir() if path.name[0] != "."]
             assert visible == ["part-0.parquet"]
         results.write_tables(versions["plan2"], plan_digest="plan2")
         assert check(results) == "plan2" and results.check() == []

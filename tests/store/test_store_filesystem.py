@@ -107,7 +107,7 @@ def test_a_failed_write_leaves_the_old_content(tmp_path: Path, monkeypatch: pyte
             with pytest.raises(OSError, match="Read-only"):
                 place.write("x", b"new")
         assert place.read("x") == b"old"
-        assert os.listdir(tmp_path) == ["x"]
+        assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
 
 def test_leftovers_are_invisible_and_swept_when_old(tmp_path: Path) -> None:
@@ -116,9 +116,9 @@ def test_leftovers_are_invisible_and_swept_when_old(tmp_path: Path) -> None:
     (tmp_path / "a" / ".x.0123.tmp").write_bytes(b"half")
     assert place.names("a") == ["a/x"] and len(place.files("a")) == 1
     place.sweep(1000.0)
-    assert len(os.listdir(tmp_path / "a")) == 2
+    assert len(list((tmp_path / "a").iterdir())) == 2
     place.sweep(-1.0)
-    assert os.listdir(tmp_path / "a") == ["x"]
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["x"]
 
 
 def test_credentials_are_not_shown() -> None:

@@ -75,7 +75,7 @@ def test_pandas_reads_the_folders(tmp_path: Path, unit: Make) -> None:
 
 
 def test_refusals(results: ResultFolder, unit: Make) -> None:
-    key, tables = unit(0)
+    _, tables = unit(0)
     with pytest.raises(InputError, match="Did you mean 'tests'"):
         results.write_tables({"test": tables["tests"]}, plan_digest="x")
     with pytest.raises(SchemaError):
@@ -171,13 +171,22 @@ def test_a_torn_event_is_skipped_and_closed(tmp_path: Path) -> None:
     place = Place.at(tmp_path)
     log = EventLog(place)
     log.append("one")
-    with open(tmp_path / "events.jsonl", "ab") as stream:
+    with (tmp_path / "events.jsonl").open("ab") as stream:
         stream.write(b'{"event": "to')
     assert [event["event"] for event in read_events(place)] == ["one"]
     log.append("two")
     assert [event["event"] for event in read_events(place)] == ["one", "two"]
     lines = (tmp_path / "events.jsonl").read_bytes().splitlines()
     assert len(lines) == 3 and json.loads(lines[2])["event"] == "two"
+
+
+def test_two_logs_of_one_bucket_are_read_by_time(bucket: Place) -> None:
+    logs = [EventLog(bucket), EventLog(bucket)]
+    for number in range(6):
+        logs[number % 2].append("unit", number=number)
+    for log in reversed(logs):
+        log.flush()
+    assert [event["number"] for event in read_events(bucket)] == list(range(6))
 
 
 def test_events_in_a_bucket_come_in_numbered_files(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> None:

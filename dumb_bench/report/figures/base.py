@@ -31,9 +31,9 @@ STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans", "font.size": 8, "axes.titlesize": 8.5, "axes.labelsize": 8, "xtick.labelsize": 7.5,
     "ytick.labelsize": 7.5, "legend.fontsize": 7.5, "axes.spines.top": False, "axes.spines.right": False,
     "axes.edgecolor": GREY, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK, "text.color": INK,
-    "axes.linewidth": 0.6, "xtick.major.width": 0.6, "ytick.major.width": 0.6, "grid.color": PALE, "grid.linewidth": 0.5,
-    "axes.axisbelow": True, "legend.frameon": False, "figure.facecolor": "white", "savefig.facecolor": "white",
-    "text.parse_math": False, "svg.hashsalt": "dumb_bench", "svg.fonttype": "path", "pdf.fonttype": 42,
+    "axes.linewidth": 0.6, "xtick.major.width": 0.6, "ytick.major.width": 0.6, "grid.color": PALE,
+    "grid.linewidth": 0.5, "axes.axisbelow": True, "legend.frameon": False, "figure.facecolor": "white",
+    "savefig.facecolor": "white", "text.parse_math": False, "svg.hashsalt": "dumb_bench", "svg.fonttype": "path", "pdf.fonttype": 42,
     "axes.unicode_minus": False, "axes.titlelocation": "left",
 }  # fmt: skip
 

@@ -77,8 +77,8 @@ class CleanAccuracy:
             count = rank.max(initial=0) + 1
             shift = (index - (len(sources) - 1) / 2) * 0.36 + (rank - (count - 1) / 2) * (0.26 / count)
             axes.plot(
-                base[mine] + shift, frame.loc[mine, "clean_accuracy"], MARKERS[index % 8], ms=3.6, color=SERIES[index % 8],
-                alpha=0.9, mew=0, label=f"trained on {shorten(source, 24)}",
+                base[mine] + shift, frame.loc[mine, "clean_accuracy"], MARKERS[index % 8], ms=3.6,
+                color=SERIES[index % 8],                alpha=0.9, mew=0, label=f"trained on {shorten(source, 24)}",
             )  # fmt: skip
         axes.set_xlim(-0.8, at + 0.8)
         many = len(slots) > 10

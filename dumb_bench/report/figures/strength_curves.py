@@ -13,9 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 GROUPS = {
-    "C1": "nothing differs", "C2": "balance", "C3": "architecture", "C4": "architecture", "C5": "source", "C6": "
-    ""source",
-    "C7": "source + architecture", "C8": "source + architecture",
+    "C1": "nothing differs", "C2": "balance", "C3": "architecture", "C4": "architecture", "C5": "source",
+    "C6": "source", "C7": "source + architecture", "C8": "source + architecture",
 }  # fmt: skip
 """Case -> curve; cases that differ in the balance besides architecture or source share one curve."""
 _CURVES = tuple(dict.fromkeys(GROUPS.values()))
@@ -75,7 +74,8 @@ class StrengthCurves:
                 index = _CURVES.index(name)
                 axes.plot(
                     part["strength"], part["rate"], "-", marker=MARKERS[index], ms=3.0 if index == 0 else 4.4, lw=1.3,
-                    color=SERIES[index], mfc="white" if index == 1 else SERIES[index], label=name, zorder=3 if index == 0 else 2,
+                    color=SERIES[index], mfc="white" if index == 1 else SERIES[index], label=name,
+                    zorder=3 if index == 0 else 2,
                 )  # fmt: skip
         strengths = sorted(set(frame["strength"]))
         if len(strengths) <= 5 and len(set(frame["norm"].dropna())) < 2:

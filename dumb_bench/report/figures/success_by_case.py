@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _COLUMNS = (
-    "panel", "label", "setting", "case", "rate", "low", "high", "reason", "n_tests", "n_images", "noise", "
-    ""noise_n", "swap",
-    "swap_n", "population",
+    "panel", "label", "setting", "case", "rate", "low", "high", "reason", "n_tests", "n_images", "noise",
+    "noise_n", "swap", "swap_n", "population",
 )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ MAX_SIDE = 96
     | {"asr", "primary", "reference"},
 )
 class SurrogateVictimMatrix:
-    """Success of every surrogate on every victim at the primary contrast, ordered by source, architecture, balance, seed."""
+    """Success of every surrogate on every victim at the primary contrast."""
 
     def prepare(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Average a pair's tests over image sources and attack seeds; number rows and columns."""
