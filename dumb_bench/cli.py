@@ -24,6 +24,9 @@ app = typer.Typer(
 checks = typer.Typer(help="Check a plugin, or stored results.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(checks, name="check")
 
+_UsageError: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "UsageError")
+"""What typer raises for a wrong command line (its own copy of click's class, or click's)."""
+
 GridFile = Annotated[Path, typer.Argument(metavar="GRID", help="A grid file (TOML).")]
 Results = Annotated[str, typer.Argument(metavar="RESULTS", help="A result folder, as `run` names it at its end.")]
 Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="A Python file with plugins; may be repeated.")]
@@ -37,33 +40,26 @@ MaxTests = Annotated[int, typer.Option(min=1, help="Refuse a grid of more tests 
 
 def main() -> None:
     """Run the command line; turn errors of the user's into one line and exit code 2."""
-    try:
-        with _clean_errors():
-            app(standalone_mode=False, args=sys.argv[1:])
-    except SystemExit as ending:
-        sys.stdout.flush()
-        raise ending
+    with _clean_errors():
+        code = app(standalone_mode=False, args=sys.argv[1:])
+    raise SystemExit(code if isinstance(code, int) else 0)
 
 
 @contextmanager
 def _clean_errors() -> Iterator[None]:
-    import click
-
     try:
         yield
     except (InputError, SchemaError) as error:
         _fail(str(error))
     except DamagedFileError as error:
         _fail(f"{error}; run the grid again to restore it")
-    except click.exceptions.NoArgsIsHelpError as error:
-        typer.echo(error.ctx.get_help() if error.ctx else error.format_message())
-        raise SystemExit(2) from None
-    except click.UsageError as error:
+    except _UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            typer.echo(error.ctx.get_help() if error.ctx else "")
+            raise SystemExit(2) from None
         where = error.ctx.command_path if error.ctx else "dumb-bench"
         _fail(f"{error.format_message()} (see `{where} --help`)")
-    except click.exceptions.Exit as error:
-        raise SystemExit(error.exit_code) from None
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         typer.echo("interrupted", err=True)
         raise SystemExit(130) from None
     except BrokenPipeError:

@@ -71,7 +71,7 @@ def test_two_seeds_of_one_pool_borrow_from_other_cells():
     )
     found = crossed(design(tests), rates[:, None], inside / inside.sum())
     # each model's a + b = 2 * effect; mean over two cells of two
-    assert found.variance[0] == pytest.approx((2 * 2 * (0.1 / 2) ** 2 + 2 * 2 * (0.05 / 2) ** 2))
+    assert found.variance[0] == pytest.approx(2 * 2 * (0.1 / 2) ** 2 + 2 * 2 * (0.05 / 2) ** 2)
     alone = take(design(tests), np.flatnonzero(inside))
     assert crossed(alone, rates[inside, None], np.full(4, 0.25)).reason == TWO_OF_A_POOL
 

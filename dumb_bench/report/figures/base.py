@@ -33,8 +33,8 @@ STYLE: dict[str, Any] = {
     "axes.edgecolor": GREY, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK, "text.color": INK,
     "axes.linewidth": 0.6, "xtick.major.width": 0.6, "ytick.major.width": 0.6, "grid.color": PALE,
     "grid.linewidth": 0.5, "axes.axisbelow": True, "legend.frameon": False, "figure.facecolor": "white",
-    "savefig.facecolor": "white", "text.parse_math": False, "svg.hashsalt": "dumb_bench", "svg.fonttype": "path", "pdf.fonttype": 42,
-    "axes.unicode_minus": False, "axes.titlelocation": "left",
+    "savefig.facecolor": "white", "text.parse_math": False, "svg.hashsalt": "dumb_bench", "svg.fonttype": "path",
+    "pdf.fonttype": 42, "axes.unicode_minus": False, "axes.titlelocation": "left",
 }  # fmt: skip
 
 
