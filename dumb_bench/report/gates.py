@@ -72,7 +72,7 @@ def own_surrogate(attacks: pd.DataFrame, tests: pd.DataFrame) -> Gate:
     """Attacks work where they were made: success on the surrogate itself, n_surrogate_fooled / n_surrogate_correct.
 
     Denominator: the images that the surrogate gets right when clean. Counted: attacks bounded in Linf or L2 that use
-    the surrogate, at each one's largest strength, controls left out; a surrogate's rate is the mean over image sources.
+    the surrogate, at the largest strength of each pair, controls left out; a surrogate's rate is the mean over sources.
     Pass when the median over surrogates is at least .9 for every attack, warn from .5 on. Defended or sampled
     surrogates can lower the gate to warn, never to fail.
     """
@@ -85,7 +85,10 @@ def own_surrogate(attacks: pd.DataFrame, tests: pd.DataFrame) -> Gate:
     rows = attacks[wanted & ~attacks["attack"].isin(["identity", "sign_noise", "delta_swap"])]
     if rows.empty:
         return Gate(name, "not applicable", "The grid has no attack that is bounded in a norm and uses the surrogate.")
-    rows = rows[rows["strength"].isna() | (rows["strength"] == rows.groupby("attack")["strength"].transform("max"))]
+    rows = rows[
+        rows["strength"].isna()
+        | (rows["strength"] == rows.groupby(["attack", "surrogate_id"])["strength"].transform("max"))
+    ]
     undefended = tests[
         (tests["surrogate_defence"].fillna("none") == "none")
         & (tests["surrogate_posterior"].fillna("point") == "point")
@@ -100,8 +103,12 @@ def own_surrogate(attacks: pd.DataFrame, tests: pd.DataFrame) -> Gate:
             rates = ratio.groupby(group["surrogate_id"]).mean()
             middle = float(rates.median())
             who = "surrogates" if is_plain else "defended or sampled surrogates"
-            strength = group["strength"].iloc[0]
-            at = f" at {strength:.4g}" if strength == strength else ""
+            strengths = sorted(set(group["strength"].dropna()))
+            at = (
+                f" at {strengths[0]:.4g}" + (f" to {strengths[-1]:.4g}" if len(strengths) > 1 else "")
+                if strengths
+                else ""
+            )
             details.append(
                 f"{attack}{at}: median {middle:.3f}, range {rates.min():.3f} to {rates.max():.3f} over "
                 f"{len(rates)} {who}."

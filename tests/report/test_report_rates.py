@@ -1,5 +1,7 @@
 """Rates of hand-made frames, names of groups, and the table that everything is drawn from."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -96,6 +98,23 @@ def test_defences_are_never_mixed(tmp_path):
     }
     plain, robust = rows.sort_values("population")["rate"]
     assert robust == pytest.approx(plain / 2, abs=0.05)
+
+
+def test_tuned_strengths_are_one_setting_and_meet_their_own_noise(tmp_path):
+    results = load(build(tmp_path, Shape(architectures=("x",), attacks={"pgd": (0.1, 0.2)}, blur=())))
+    tests = results.tests
+    chosen = {name: (0.1, 0.2)[index % 2] for index, name in enumerate(sorted(set(tests["surrogate_id"])))}
+    made = tests["attack"].isin(["pgd", "delta_swap"])
+    kept = ~made | (tests["strength"] == tests["surrogate_id"].map(chosen))
+    tests.loc[made, "strength_rule"] = "tuned"
+    noise = tests["attack"] == "sign_noise"
+    tests.loc[noise, "asr"] = tests.loc[noise, "strength"]
+    found = summary(prepared(dataclasses.replace(results, tests=tests[kept].reset_index(drop=True))))
+    rows = found[found["label"] == "pgd"].set_index("case")
+    assert set(rows["setting"]) == {"tuned"}
+    assert rows.loc["C1", "noise"] == pytest.approx(0.15)
+    assert rows["primary"].all()
+    assert rows.loc["C1", "swap_n"] == rows.loc["C1", "n_tests"]
 
 
 def test_a_missing_seed_keeps_the_interval(tmp_path):

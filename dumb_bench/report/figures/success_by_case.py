@@ -54,7 +54,6 @@ class SuccessByCase:
         for at in (0, 4):
             axes.axvspan(at + 1.5, at + 3.5, color="#f4f4f4", zorder=0, lw=0)
         axes.axvline(3.5, color=GREY, lw=0.6)
-        axes.axvline(7.8, color=GREY, lw=0.6, ls=":")
         solid = counted & np.isfinite(low)
         error = np.clip(np.stack([rate - low, high - rate])[:, solid], 0, None)
         axes.errorbar(
@@ -88,8 +87,12 @@ class SuccessByCase:
                     label=label,
                     zorder=1.8,
                 )
-        axes.set_xlim(-0.6, 9.2)
-        axes.set_xticks([*range(8), 8.6], [*CASES, "WB"])
+        axes.set_xlim(-0.6, 7.6)
+        axes.set_xticks(range(8), CASES)
+        if not counted.all():
+            axes.axvline(7.8, color=GREY, lw=0.6, ls=":")
+            axes.set_xlim(-0.6, 9.2)
+            axes.set_xticks([*range(8), slots["WB"]], [*CASES, "WB"])
         axes.tick_params(axis="x", length=0)
         top = float(frame["axis_to"].iloc[0])
         axes.text(1.5, top, "same source", ha="center", va="top", color=GREY, fontsize=7)
