@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dumb_bench.errors import InputError
+from dumb_bench.store.current import CurrentTables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,64 +71,22 @@ class Results:
     tests: pd.DataFrame
     failures: pd.DataFrame
     meta: Meta
+    tables: CurrentTables
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
         """The victims' labels of every scored test; read when first asked for."""
-        return read_table(self.folder, "predictions", COLUMNS["predictions"])
-
-
-def read_table(folder: Path, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
-    """Return columns of a table, in the stored order; an absent table is an empty frame with these columns.
-
-    Raises:
-        InputError: a file cannot be read as Parquet.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from dumb_bench.store.schema import TABLES
-
-    schema = pa.schema([TABLES[name].field(column) for column in columns])
-    parts = []
-    for path in sorted((folder / "tables" / name).glob("*.parquet")):
-        try:
-            file = pq.ParquetFile(path)
-            present = [column for column in columns if column in file.schema_arrow.names]
-            part = file.read(columns=present)
-        except (OSError, pa.ArrowInvalid) as error:
-            raise InputError(f"{path}: cannot be read as Parquet ({error})") from None
-        arrays = [
-            part.column(entry.name) if entry.name in present else pa.nulls(part.num_rows, entry.type)
-            for entry in schema
-        ]
-        parts.append(pa.Table.from_arrays(arrays, schema=schema))
-    frame: pd.DataFrame = (pa.concat_tables(parts) if parts else schema.empty_table()).to_pandas()
-    return frame
-
-
-def _plan(folder: Path) -> dict[str, Any]:
-    path = folder / "plan.json"
-    if not path.is_file():
-        return {}
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as JSON ({error})") from None
-    return found if isinstance(found, dict) else {}
+        frame: pd.DataFrame = self.tables.read("predictions", COLUMNS["predictions"]).to_pandas()
+        return frame
 
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def read_meta(folder: Path) -> Meta:
+def read_meta(folder: Path, plan: Mapping[str, Any]) -> Meta:
     """Return what `plan.json` and `grid.toml` of a result folder say; what they do not say is left at its default.
-
-    Raises:
-        InputError: `plan.json` is no JSON.
     """
-    plan = _plan(folder)
     report = plan.get("report") if isinstance(plan.get("report"), dict) else {}
     counts = plan.get("counts") if isinstance(plan.get("counts"), dict) else {}
     grid = folder / "grid.toml"
@@ -151,14 +109,15 @@ def read_meta(folder: Path) -> Meta:
     )
 
 
-def load(folder: Path) -> Results:
-    """Return the results of a folder.
+def load(folder: str | Path) -> Results:
+    """Return the results of a folder, right at any moment, during a run too.
 
     Raises:
-        InputError: the folder has no `tables`, or a file in it cannot be read.
+        InputError: it is no result folder.
+        DamagedFileError: a file of it is torn or altered.
     """
-    folder = Path(folder)
-    if not (folder / "tables").is_dir():
-        raise InputError(f"{folder}: is no result folder (it has no `tables`)")
-    frames = {name: read_table(folder, name, columns) for name, columns in COLUMNS.items() if name != "predictions"}
-    return Results(folder, meta=read_meta(folder), **frames)
+    tables = CurrentTables(str(folder))
+    frames = {
+        name: tables.read(name, columns).to_pandas() for name, columns in COLUMNS.items() if name != "predictions"
+    }
+    return Results(Path(folder), meta=read_meta(Path(folder), tables.plan or {}), tables=tables, **frames)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from dumb_bench.case import case_of
+from dumb_bench.store.results import ResultFolder
 from dumb_bench.store.schema import TABLES, table
 
 
@@ -239,10 +239,8 @@ def build(folder: Path, shape: Shape = QUICKSTART, seed: int = 0, *, plan: dict[
                 "host": "node1",
             }
         )
-    for name, entries in rows.items():
-        path = folder / "tables" / name
-        path.mkdir(parents=True, exist_ok=True)
-        pq.write_table(table(name, entries), path / "part-0.parquet")
+    tables = {name: table(name, entries) for name, entries in rows.items() if name in TABLES}
+    ResultFolder.open(str(folder)).write_tables(tables, plan_digest="synthetic")
     (folder / "grid.toml").write_text(f'name = "synthetic"\ntask = "{shape.task}"\n', encoding="utf-8")
     if plan is None:
         tests = [row for row in rows["tests"] if not row["control"]]
@@ -261,5 +259,5 @@ def build(folder: Path, shape: Shape = QUICKSTART, seed: int = 0, *, plan: dict[
                 "description": None,
             },
         }
-    (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    (folder / "plan.json").write_text(json.dumps({**plan, "digest": "synthetic"}), encoding="utf-8")
     return folder

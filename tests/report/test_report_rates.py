@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from synthetic_results import Shape, build
 
-from dumb_bench.errors import InputError
+from dumb_bench.errors import DamagedFileError, InputError
 from dumb_bench.report.contrasts import summary
 from dumb_bench.report.groups import parse_primary, prepared, strength_text
 from dumb_bench.report.load import load
@@ -129,7 +129,7 @@ def test_a_missing_seed_keeps_the_interval(tmp_path):
 def test_load_refuses_what_is_no_result(tmp_path):
     with pytest.raises(InputError, match="no result folder"):
         load(tmp_path)
-    (tmp_path / "tables" / "tests").mkdir(parents=True)
-    (tmp_path / "tables" / "tests" / "a.parquet").write_bytes(b"no parquet")
-    with pytest.raises(InputError, match="cannot be read"):
-        load(tmp_path)
+    damaged = build(tmp_path / "damaged", Shape(seeds=(0,)))
+    (damaged / "tables" / "tests" / "part-0.parquet").write_bytes(b"no parquet")
+    with pytest.raises(DamagedFileError, match="tests"):
+        load(damaged)
