@@ -170,14 +170,17 @@ def _plan_text(found: dict[str, Any]) -> str:
 
     cost = found["estimate"]
     total = found["tests"] + found["control_tests"]
+    roles = f"({found['surrogates']:,} surrogates, {found['victims']:,} victims)"
+    parts = ", ".join(f"{seconds_text(cost[key])} {key}" for key in ("training", "crafting", "scoring"))
     lines = [
-        f"{found['name']}: {total:,} rows in tests = {found['tests']:,} tests + {found['control_tests']:,} of the controls",
-        f"  models             {found['models']:>12,}   ({found['surrogates']:,} surrogates, {found['victims']:,} victims)",
+        f"{found['name']}: {total:,} rows in tests = {found['tests']:,} tests + "
+        f"{found['control_tests']:,} of the controls",
+        f"  models             {found['models']:>12,}   {roles}",
         f"  adversarial sets   {found['adversarial_sets']:>12,}   (each made once)",
         f"  units              {found['units']:>12,}   of which {found['done']:,} are done",
         f"  rows stored        {found['tests_done']:>12,}   {found['recrafted']:,} stored sets would be crafted again",
         f"  CPU time, one core {seconds_text(sum(cost[key] for key in ('training', 'crafting', 'scoring'))):>12}   "
-        f"about, without start-up: at most {seconds_text(cost['training'])} training, {seconds_text(cost['crafting'])} crafting, {seconds_text(cost['scoring'])} scoring",
+        f"about, without start-up: {parts}",
         f"  disk               {bytes_text(cost['table_bytes'] + cost['weight_bytes']):>12}   about",
     ]
     lines += [f"  left out: {item['what']}: {item['reason']}" for item in found["refused"]]
@@ -194,7 +197,8 @@ def status(results: Results, store: StorePlace = None, as_json: AsJson = False) 
         typer.echo(json.dumps(found, indent=1))
         return
     typer.echo(
-        f"{found['name']}: {found['tests_done']:,} of {found['tests']:,} rows, {found['models_done']:,} of {found['models']:,} models"
+        f"{found['name']}: {found['tests_done']:,} of {found['tests']:,} rows, "
+        f"{found['models_done']:,} of {found['models']:,} models"
     )
     typer.echo(
         f"running: {len(found['running'])}, failed: {len(found['failed'])}, last event: {found['last_event'] or 'none'}"

@@ -177,7 +177,8 @@ class Grid(_Table):
             identity = f"{entry.name} {sorted(entry.params.items(), key=str)} {entry.chunk}"
             if identity in seen:
                 raise ValueError(
-                    f"attacks[{number}].name: {entry.name!r} is given twice with the same parameters; list its strengths in one entry"
+                    f"attacks[{number}].name: {entry.name!r} is given twice with the same parameters; "
+                    "list its strengths in one entry"
                 )
             seen.add(identity)
         return self
@@ -286,11 +287,20 @@ def _fields_at(location: Sequence[int | str]) -> list[str]:
     for part in location:
         if isinstance(part, int):
             continue
-        found = {"models": ModelAxes, "surrogates": SurrogateAxes, "victims": ModelAxes, "images": Images,
-                 "training": Training, "output": Output, "report": Report, "attacks": AttackEntry}.get(part)  # fmt: skip
-        table = found or table
+        table = _TABLES.get(part, table)
     return list(table.model_fields)
 
+
+_TABLES: dict[str, type[_Table]] = {
+    "models": ModelAxes,
+    "surrogates": SurrogateAxes,
+    "victims": ModelAxes,
+    "images": Images,
+    "training": Training,
+    "output": Output,
+    "report": Report,
+    "attacks": AttackEntry,
+}
 
 _TYPES: dict[str, str] = {
     "string_type": "text in quotes",

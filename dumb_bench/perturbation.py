@@ -15,12 +15,14 @@ TOLERANCE = 1e-6
 
 def linf(images: Tensor, clean: Tensor) -> Tensor:
     """Return each image's Linf distance, (N,) float64, in [0, 1] pixel units."""
-    return (images.double() - clean.double()).flatten(1).abs().amax(1)
+    distances: Tensor = (images.double() - clean.double()).flatten(1).abs().amax(1)
+    return distances
 
 
 def l2(images: Tensor, clean: Tensor) -> Tensor:
     """Return each image's L2 distance, (N,) float64: sqrt of the sum over all C * H * W values in [0, 1]."""
-    return torch.linalg.vector_norm((images.double() - clean.double()).flatten(1), dim=1)
+    lengths: Tensor = torch.linalg.vector_norm((images.double() - clean.double()).flatten(1), dim=1)
+    return lengths
 
 
 def norm_of(norm: str, images: Tensor, clean: Tensor) -> Tensor:
@@ -68,9 +70,10 @@ def ssim(images: Tensor, clean: Tensor) -> Tensor:
     stack = torch.cat([images, clean, images * images, clean * clean, images * clean], dim=1)
     across = functional.conv2d(stack, weights.view(1, 1, 1, -1).repeat(5 * channels, 1, 1, 1), groups=5 * channels)
     smooth = functional.conv2d(across, weights.view(1, 1, -1, 1).repeat(5 * channels, 1, 1, 1), groups=5 * channels)
-    mean_x, mean_y, square_x, square_y, cross = smooth.split(channels, dim=1)
+    mean_x, mean_y, square_x, square_y, cross = torch.split(smooth, channels, dim=1)
     variances = (square_x - mean_x**2).clamp_min(0) + (square_y - mean_y**2).clamp_min(0)
     covariance = cross - mean_x * mean_y
     luminance = (2 * mean_x * mean_y + 0.01**2) / (mean_x**2 + mean_y**2 + 0.01**2)
     structure = (2 * covariance + 0.03**2) / (variances + 0.03**2)
-    return (luminance * structure).flatten(1).mean(1)
+    values: Tensor = (luminance * structure).flatten(1).mean(1)
+    return values

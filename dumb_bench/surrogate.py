@@ -67,7 +67,7 @@ class LockedSurrogate(nn.Module):
         outputs = [member(images) for member in self.members]
         logits = mean_logits(outputs)
         if logits.requires_grad:
-            logits.register_hook(self._count_backward)
+            logits.register_hook(self._count_backward)  # type: ignore[no-untyped-call]
         return logits
 
     def _count_backward(self, gradient: Tensor) -> None:

@@ -10,6 +10,7 @@ from minigrid import Ended, Quiet, mini_grid
 
 torch.set_num_threads(1)
 
+
 @pytest.fixture
 def command(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ended]:
     """Call the command line in this process, as the installed script does."""

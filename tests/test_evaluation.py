@@ -3,10 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch import nn
+
 from dumb_bench.errors import InputError
 from dumb_bench.evaluation import count, logits_of, margins_of
 from dumb_bench.surrogate import LockedSurrogate, mean_logits
-from torch import nn
 
 
 def test_counts_of_a_hand_made_test() -> None:

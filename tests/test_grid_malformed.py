@@ -118,7 +118,11 @@ def test_every_fault_of_a_grid_gets_its_line(write: Callable[..., Path], command
     ],
 )  # fmt: skip
 def test_a_bad_command_line_is_one_clear_line(
-    arguments: tuple[str, ...], sentence: str, command: Callable[..., Ended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: tuple[str, ...],
+    sentence: str,
+    command: Callable[..., Ended],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     ended = command(*arguments)

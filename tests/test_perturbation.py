@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from dumb_bench.errors import InputError
-from dumb_bench.perturbation import l2, linf, project, ssim
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from dumb_bench.errors import InputError
+from dumb_bench.perturbation import l2, linf, project, ssim
 
 
 def images(count: int = 3, seed: int = 0, side: int = 16) -> torch.Tensor:
@@ -29,7 +30,7 @@ def test_projection_keeps_budget_and_box_and_leaves_what_is_inside(strength: flo
     kept = project(wild, clean, norm, strength)
     measured = linf(kept, clean) if norm == "linf" else l2(kept, clean)
     assert float(measured.max()) <= strength + 1e-6
-    assert 0 <= float(kept.min()) and float(kept.max()) <= 1
+    assert float(kept.min()) >= 0 and float(kept.max()) <= 1
     twice = project(kept, clean, norm, strength)
     assert float((twice - kept).abs().max()) <= 2e-7
 

@@ -4,6 +4,7 @@ import dataclasses
 from itertools import product
 
 import pytest
+
 from dumb_bench.case import CASES, case_of
 from dumb_bench.relation import relate
 from dumb_bench.seeding import derive_seed
@@ -20,7 +21,9 @@ from dumb_bench.spec import (
 )
 
 
-def model(source: str = "a", architecture: str = "x", balance: str = "50/50", seed: int = 0, **more: object) -> ModelSpec:
+def model(
+    source: str = "a", architecture: str = "x", balance: str = "50/50", seed: int = 0, **more: object
+) -> ModelSpec:
     return ModelSpec("digits", Plugin(source), Plugin(architecture), balance, Plugin("small"), seed, **more)  # type: ignore[arg-type]
 
 
@@ -67,7 +70,17 @@ def test_a_set_knows_neither_strength_nor_victim_and_an_attack_row_no_victim() -
     swapped = dataclasses.replace(spec, control="delta_swap")
     assert swapped.id != spec.id and swapped.base == spec and swapped.attack_name == "delta_swap"
     first = id_of_attack(spec.id, 0.1, "uint8")
-    assert len({first, id_of_attack(spec.id, 0.2, "uint8"), id_of_attack(spec.id, 0.1, "float32"), id_of_attack(spec.id, None, "uint8")}) == 4
+    assert (
+        len(
+            {
+                first,
+                id_of_attack(spec.id, 0.2, "uint8"),
+                id_of_attack(spec.id, 0.1, "float32"),
+                id_of_attack(spec.id, None, "uint8"),
+            }
+        )
+        == 4
+    )
     assert len({id_of_test(first, "v"), id_of_test(first, "w"), id_of_test(first, "v", "s")}) == 3
 
 
@@ -80,14 +93,22 @@ def test_seeds_depend_on_the_parts_and_on_where_one_ends() -> None:
 def test_the_case_of_a_pair_follows_its_three_axes() -> None:
     for source, architecture, balance in product("ab", "xy", ["50/50", "20/80"]):
         found = relate([model().columns], model(source, architecture, balance, seed=1).columns)
-        expected = case_of(source_differs=source == "b", architecture_differs=architecture == "y", balance_differs=balance == "20/80")
+        expected = case_of(
+            source_differs=source == "b", architecture_differs=architecture == "y", balance_differs=balance == "20/80"
+        )
         assert found.case == expected
         assert not found.white_box and found.shared_weights == 0
 
 
 def test_white_box_is_the_very_same_model_and_an_ensemble_shares_a_part_of_its_weights() -> None:
     same = relate([model().columns], model().columns)
-    assert (same.case, same.white_box, same.shared_weights, same.same_lineage, same.same_init) == ("C1", True, 1.0, True, True)
+    assert (same.case, same.white_box, same.shared_weights, same.same_lineage, same.same_init) == (
+        "C1",
+        True,
+        1.0,
+        True,
+        True,
+    )
     ensemble = relate([model().columns, model(architecture="y", seed=3).columns], model().columns)
     assert (ensemble.case, ensemble.white_box, ensemble.shared_weights) == ("C1", False, 0.5)
     neither = relate([model(architecture="z").columns, model(architecture="y").columns], model().columns)

@@ -117,7 +117,8 @@ def check_strength(name: str, info: AttackInfo, strength: float | None) -> None:
     if not info.minimum <= strength <= info.maximum:
         hint = f': write "{strength:g}/255"' if info.maximum <= 1 < strength <= 255 else ""
         raise InputError(
-            f"attack {name!r}: expected {info.minimum:g} <= {info.strength} <= {info.maximum:g} ({info.unit}), got {strength:g}{hint}"
+            f"attack {name!r}: expected {info.minimum:g} <= {info.strength} <= {info.maximum:g} ({info.unit}), "
+            f"got {strength:g}{hint}"
         )
 
 

@@ -130,11 +130,11 @@ def _checked(name: str, output: Any, clean: Tensor) -> Tensor:
         raise AttackError(f"attack {name!r} returned shape {tuple(output.shape)}, expected {tuple(clean.shape)}")
     if not output.is_floating_point():
         raise AttackError(f"attack {name!r} returned {output.dtype}, expected floating point images in [0, 1]")
-    output = output.detach().to(clean)
-    broken = int((~torch.isfinite(output)).flatten(1).any(1).sum())
+    found: Tensor = output.detach().to(clean)
+    broken = int((~torch.isfinite(found)).flatten(1).any(1).sum())
     if broken:
-        raise AttackError(f"attack {name!r} returned NaN or infinite values in {broken} of {len(output)} images")
-    return output
+        raise AttackError(f"attack {name!r} returned NaN or infinite values in {broken} of {len(found)} images")
+    return found
 
 
 def budget_norm(info: AttackInfo, settings: Mapping[str, Any]) -> str | None:
@@ -178,7 +178,7 @@ def delta_swap(
     delta = crafted.images - clean
     swapped = torch.empty_like(delta)
     generator = torch.Generator().manual_seed(derive_seed(*seed_key, "delta_swap"))
-    for label in labels.unique():
+    for label in torch.unique(labels):
         members = torch.nonzero(labels == label).flatten()
         order = members[torch.randperm(len(members), generator=generator).to(members.device)]
         swapped[order] = delta[order.roll(1)]

@@ -47,4 +47,5 @@ def of_length(images: Tensor, direction: Tensor, length: float, rounds: int = 40
         moved = (images + middle[:, None, None, None] * unit).clamp(0, 1)
         short = torch.linalg.vector_norm((moved - images).flatten(1), dim=1) <= length
         low, high = torch.where(short, middle, low), torch.where(short, high, middle)
-    return (images + low[:, None, None, None] * unit).clamp(0, 1)
+    farthest: Tensor = (images + low[:, None, None, None] * unit).clamp(0, 1)
+    return farthest

@@ -33,7 +33,7 @@ class LivingGradient(nn.Module):
         """Map images (N, C, H, W) to logits (N, K) float64."""
         logits: Tensor = self.surrogate(images).double()
         if logits.requires_grad:
-            logits.register_hook(_rescaled)
+            logits.register_hook(_rescaled)  # type: ignore[no-untyped-call]
         return logits
 
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from dumb_bench.defences.base import Defence
-from dumb_bench.models.recipes import Recipe
 from dumb_bench.posteriors.base import Epoch, EpochHook, History, Schedule, State, StepHook, cosine, state_of
+from dumb_bench.recipes import Recipe
 
 _EVALUATION_BATCH = 256
 

@@ -20,8 +20,8 @@ from dumb_bench.data.images import load_split
 from dumb_bench.defences.base import Defence
 from dumb_bench.models.fitting import Images, batches_per_epoch, fit
 from dumb_bench.models.networks import fresh_network
-from dumb_bench.models.recipes import Recipe, recipe_of
 from dumb_bench.posteriors.base import EpochHook, History, Schedule, StepHook, WeightSamples
+from dumb_bench.recipes import Recipe, recipe_of
 from dumb_bench.seeding import derive_seed
 from dumb_bench.spec import ModelSpec
 

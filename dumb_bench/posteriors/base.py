@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from dumb_bench.catalogue import PluginInfo, mark
 from dumb_bench.errors import InputError
-from dumb_bench.models.recipes import Recipe
+from dumb_bench.recipes import Recipe
 
 State = Mapping[str, Tensor]
 """A network's weights and buffers by name, as `state_dict` returns them: on the CPU, detached, sharing no memory."""

@@ -85,8 +85,7 @@ def _text(value: Any) -> str | None:
 
 
 def read_meta(folder: Path, plan: Mapping[str, Any]) -> Meta:
-    """Return what `plan.json` and `grid.toml` of a result folder say; what they do not say is left at its default.
-    """
+    """Return what `plan.json` and `grid.toml` of a result folder say; what they do not say is left at its default."""
     report = plan.get("report") if isinstance(plan.get("report"), dict) else {}
     counts = plan.get("counts") if isinstance(plan.get("counts"), dict) else {}
     grid = folder / "grid.toml"

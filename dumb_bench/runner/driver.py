@@ -60,7 +60,7 @@ class Tally:
     done: Counter[str] = field(default_factory=Counter)
     failed: int = 0
     tests: int = 0
-    cpu_seconds: Counter[str] = field(default_factory=Counter)
+    cpu_seconds: dict[str, float] = field(default_factory=dict)
     damaged_models: list[str] = field(default_factory=list)
     interrupted: bool = False
 
@@ -130,9 +130,10 @@ class Driver:
             del state.later[key]
             state.frontier.put_back(key)
         while self._executor.free and not self._interrupt.asked:
-            key = state.frontier.take()
-            if key is None:
+            taken = state.frontier.take()
+            if taken is None:
                 return
+            key = taken
             unit = state.units[key]
             if isinstance(unit, AttackUnit):
                 unit = unit.without(frozenset(state.lost))
@@ -146,7 +147,7 @@ class Driver:
     def _ended(self, state: _Round, outcome: Outcome, tally: Tally) -> None:
         key, unit = state.running.pop(outcome.key)
         kind = kind_of(unit)
-        tally.cpu_seconds[kind] += outcome.cpu_seconds
+        tally.cpu_seconds[kind] = tally.cpu_seconds.get(kind, 0.0) + outcome.cpu_seconds
         fault = outcome.error
         if fault is None:
             tally.done[kind] += 1

@@ -10,8 +10,8 @@ import torch
 from dumb_bench.catalogue import Catalogue, all_params
 from dumb_bench.data.tasks import task_named
 from dumb_bench.models.networks import fresh_network
-from dumb_bench.models.recipes import recipe_of
 from dumb_bench.models.training import training_images
+from dumb_bench.recipes import recipe_of
 from dumb_bench.runner.plan import Plan
 from dumb_bench.spec import ModelSpec
 

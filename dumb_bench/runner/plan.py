@@ -15,7 +15,7 @@ from dumb_bench.data import balance as balances_of
 from dumb_bench.data.tasks import Task, task_named
 from dumb_bench.errors import InputError
 from dumb_bench.grid import Choice, Grid
-from dumb_bench.models.recipes import resolve_recipe
+from dumb_bench.recipes import resolve_recipe
 from dumb_bench.spec import AttackSpec, ImagesSpec, ModelSpec, Plugin, SetSpec, SurrogateSpec
 
 MAX_TESTS = 5_000_000
@@ -127,10 +127,11 @@ def build_plan(grid: Grid, catalogue: Catalogue, where: str = "grid", max_tests:
 def _check_size(grid: Grid, max_tests: int) -> None:
     """Refuse a huge product before it is expanded."""
     sizes = []
-    for role in ("surrogates", "victims"):
+    roles: tuple[Literal["surrogates", "victims"], ...] = ("surrogates", "victims")
+    for role in roles:
         size = len(grid.task)
         for axis in ("source", "subset", "architecture", "init", "balance", "defence", "posterior", "recipe", "seed"):
-            size *= len(grid.axis(role, axis))  # type: ignore[arg-type]
+            size *= len(grid.axis(role, axis))
         sizes.append(size)
         if size > MAX_MODELS:
             raise InputError(
@@ -241,7 +242,8 @@ def _attacks(grid: Grid, catalogue: Catalogue) -> list[_Attack]:
             spec = AttackSpec(plugin, chunk=entry.chunk, seed=seed)
             if any(spec == other.spec for other in found):
                 raise InputError(
-                    f"{where}.name: {entry.name!r} is given twice with the same parameters; list its strengths in one entry"
+                    f"{where}.name: {entry.name!r} is given twice with the same parameters; "
+                    "list its strengths in one entry"
                 )
             found.append(_Attack(spec, info, tuple(sorted(strengths, key=lambda value: value or 0.0)), norm))
     return found

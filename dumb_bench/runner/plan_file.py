@@ -62,6 +62,7 @@ def plan_document(plan: Plan, store: str) -> dict[str, Any]:
         "counts": plan.counts,
         "refused": [item._asdict() for item in plan.refused],
         "report": {
-            "primary": report.primary, "title": report.title, "description": report.description, "notes": list(report.notes),
+            "primary": report.primary, "title": report.title, "description": report.description,
+            "notes": list(report.notes),
         },
     }  # fmt: skip

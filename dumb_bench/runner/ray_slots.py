@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from typing import Any
@@ -51,15 +52,15 @@ class RayExecutor:
                 num_cpus=cpus,
                 include_dashboard=False,
                 log_to_driver=False,
-                logging_level="ERROR",
+                logging_level=logging.ERROR,
                 object_store_memory=200 * 2**20,
             )
         else:
             try:
-                ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
             except (ConnectionError, RayError, ValueError) as error:
                 raise InputError(f"--address {address}: no Ray cluster answers there ({error})") from None
-        available = ray.cluster_resources()
+        available: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         most = int(available.get("CPU", 1))
         if gpus > 0:
             shares = int(available.get("GPU", 0) / gpus)
@@ -75,7 +76,7 @@ class RayExecutor:
         self._running: dict[Any, tuple[Any, Unit, float]] = {}
 
     def _start(self) -> Any:
-        return ray.remote(Slot).options(  # type: ignore[attr-defined]
+        return ray.remote(Slot).options(
             num_cpus=1, num_gpus=self._gpus, max_restarts=0, max_task_retries=0, runtime_env={"env_vars": THREADS}
         ).remote(self._settings)  # fmt: skip
 

@@ -58,7 +58,7 @@ class Summary:
     tests: int = 0
     failures: int = 0
     interrupted: bool = False
-    cpu_seconds: Counter[str] = field(default_factory=Counter)
+    cpu_seconds: dict[str, float] = field(default_factory=dict)
     quarantined: list[str] = field(default_factory=list)
 
     @property
@@ -70,7 +70,8 @@ class Summary:
         """Add what one round did."""
         self.done += tally.done
         self.tests += tally.tests
-        self.cpu_seconds += tally.cpu_seconds
+        for kind, seconds in tally.cpu_seconds.items():
+            self.cpu_seconds[kind] = self.cpu_seconds.get(kind, 0.0) + seconds
         self.interrupted = tally.interrupted
 
 
@@ -115,9 +116,7 @@ def run_grid(path: Path, catalogue: Catalogue, options: RunOptions, watcher: Wat
         if units or _stale(folder, document):
             folder.write_tables(tables, plan_digest=document["digest"])
         summary.rows = {name: table.num_rows for name, table in tables.items()}
-        log.append(
-            "run_finished", rows=summary.rows, exit_code=summary.exit_code, cpu_seconds=dict(summary.cpu_seconds)
-        )
+        log.append("run_finished", rows=summary.rows, exit_code=summary.exit_code, cpu_seconds=summary.cpu_seconds)
     return summary
 
 
@@ -150,8 +149,8 @@ def _opening(plan: Plan, left: Outstanding, units: list[Unit]) -> str:
     stored = f"; {left.tests_done:,} tests are stored already" if left.tests_done else ""
     again = f"; {left.recrafted:,} stored sets are crafted again for new victims" if left.recrafted else ""
     return (
-        f"{plan.grid.name}: {counts['models']:,} models, {counts['tests']:,} tests + {counts['control_tests']:,} of controls"
-        f" = {total:,} rows{stored}; to do: {training:,} models, {attacks:,} attack units{again}"
+        f"{plan.grid.name}: {counts['models']:,} models, "
+        f"{counts['tests']:,} tests + {counts['control_tests']:,} of controls = {total:,} rows{stored}; to do: {training:,} models, {attacks:,} attack units{again}"
     )
 
 

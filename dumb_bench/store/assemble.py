@@ -51,13 +51,15 @@ def assemble(store: Store, plan: Document) -> dict[str, pa.Table]:
     attack_ids = pa.array(sorted({row.attack_id for row in rows}), pa.string())
     models = _first(_among(found["models"], "model_id", pa.array(list(plan["models"]), pa.string())), "model_id")
     present = set(scored.column("test_id").to_pylist())
+    missing = [row for row in rows if row.test_id not in present]
+    trained = frozenset(models.column("model_id").to_pylist())
     return {
         "images": _among(found["images"], "unit_key", pa.array(plan["image_units"], pa.string())),
         "models": _with_clean(models, found["clean"], plan),
         "attacks": _first(_among(found["attacks"], "attack_id", attack_ids), "attack_id"),
         "tests": _repeated(scored, rows, plan),
         "predictions": predictions,
-        "failures": _failures(store, plan, [row for row in rows if row.test_id not in present], models),
+        "failures": schema.table("failures", standing_failures(store, plan, missing, trained)),
     }
 
 
@@ -143,7 +145,9 @@ def _copies(part: pa.Table, surrogate: str, plan: Document) -> pa.Table:
     return part
 
 
-def _failures(store: Store, plan: Document, missing: list[PlannedRow], models: pa.Table) -> pa.Table:
+def standing_failures(
+    store: Store, plan: Document, missing: Iterable[PlannedRow], trained: frozenset[str]
+) -> list[dict[str, Any]]:
     """Return the failures that still stand between the store and the plan, with the tests missing on their account."""
     lost_sets: dict[str, int] = {}
     lost_victims: dict[str, int] = {}
@@ -151,10 +155,9 @@ def _failures(store: Store, plan: Document, missing: list[PlannedRow], models: p
         base = row.set["base"]
         lost_sets[base] = lost_sets.get(base, 0) + row.repeats
         lost_victims[row.victim] = lost_victims.get(row.victim, 0) + row.repeats
-    trained = set(models.column("model_id").to_pylist())
     images = set(plan["image_units"])
     kept = []
-    for failure in store.failures().to_pylist():
+    for failure in store.failure_rows():
         subject, kind = failure["subject"], failure["kind"]
         if kind == "attack" and subject in lost_sets:
             kept.append({**failure, "tests_missing": lost_sets[subject]})
@@ -164,4 +167,4 @@ def _failures(store: Store, plan: Document, missing: list[PlannedRow], models: p
             kind == "images" and subject in images
         ):
             kept.append({**failure, "tests_missing": 0})
-    return schema.table("failures", kept)
+    return kept

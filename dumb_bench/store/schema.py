@@ -155,7 +155,7 @@ TESTS = pa.schema(
         "unit_key": _text,
         "task": _text,
         **{
-            f"surrogate_{key}": _MODEL_COLUMNS[key] if key in _MODEL_COLUMNS else _text
+            f"surrogate_{key}": _MODEL_COLUMNS.get(key, _text)
             for key in (*list(_MODEL_COLUMNS)[:8], "samples", "aggregation", "modifier", "recipe", "seed", "id")
         },
         "attack": _text,
@@ -195,10 +195,11 @@ TESTS = pa.schema(
     }
 )
 """One row a test. `asr` = n_success / n_victim_correct, null when that is 0. `scored_as` is the id under which
-`predictions` holds the labels: the row's own `test_id`, but for a repeated (`copied`) row of a surrogate-free attack."""
+`predictions` holds the labels: the row's own `test_id`, but for a repeated (`copied`) row of a surrogate-free attack.
+"""
 
 PREDICTIONS = pa.schema({"test_id": _text, "predictions": _labels, "margins": _halves})
-"""One row a scored test, in the order of `images.index`: the victim's label, and its true logit minus the best other."""
+"""One row a scored test, in the order of `images.index`: the victim's label, its true logit minus the best other."""
 
 FAILURES = pa.schema(
     {

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dumb_bench.errors import DamagedFileError, InputError
-from dumb_bench.store.assemble import assemble, planned_rows
+from dumb_bench.store.assemble import assemble, planned_rows, standing_failures
 from dumb_bench.store.events import read_events
 from dumb_bench.store.results import ResultFolder
 from dumb_bench.store.store import Store
@@ -66,7 +66,8 @@ def read_status(results: str, store: str | None = None) -> dict[str, Any]:
         done = frozenset(found["tests"].column("test_id").to_pylist())
         tests_done = sum(row.repeats for row in rows if row.test_id in done)
         models_done = len(frozenset(found["models"].column("model_id").to_pylist()) & plan["models"].keys())
-        failures = assemble(held, plan)["failures"].to_pylist() if held.failures().num_rows else []
+        trained = frozenset(found["models"].column("model_id").to_pylist())
+        failures = standing_failures(held, plan, (row for row in rows if row.test_id not in done), trained)
     events = read_events(folder.place)
     return {
         "name": plan["name"],

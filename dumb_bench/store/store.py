@@ -150,10 +150,14 @@ class Store:
         Raises:
             SchemaError: a newer version wrote one.
         """
+        return schema.table("failures", self.failure_rows())
+
+    def failure_rows(self) -> list[dict[str, Any]]:
+        """Return the rows of `failures` as plain dictionaries. Raises as `failures`."""
         paths = sorted(path for path in self.place.names(_FAILURES) if path.endswith(".json"))
         rows = [row for path in paths if (row := self._failure(path))]
         done = self.keys() if rows else frozenset[str]()
-        return schema.table("failures", [row for row in rows if row["unit_key"] not in done])
+        return [row for row in rows if row["unit_key"] not in done]
 
     def _failure(self, path: str) -> dict[str, Any] | None:
         try:

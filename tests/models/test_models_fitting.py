@@ -8,8 +8,8 @@ from torch import nn
 from dumb_bench.defences.none import none
 from dumb_bench.models import fitting
 from dumb_bench.models.fitting import EarlyStopping, Images, Validation, fit, macro_f1, noisy
-from dumb_bench.models.recipes import Recipe
 from dumb_bench.posteriors.base import state_of
+from dumb_bench.recipes import Recipe
 
 RECIPE = Recipe(optimiser="sgd", lr=0.01, batch=4, epochs=6, patience=6)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 
 import pytest
-from dumb_bench.runner.frontier import Frontier, Task
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from dumb_bench.runner.frontier import Frontier, Task
 
 
 def graph(chance: random.Random) -> list[Task]:

@@ -4,12 +4,12 @@ import sys
 import pytest
 
 from dumb_bench.errors import InputError
-from dumb_bench.models.recipes import RECIPES, recipe_of, resolve_recipe
+from dumb_bench.recipes import RECIPES, recipe_of, resolve_recipe
 from dumb_bench.spec import Plugin
 
 
 def test_recipes_need_no_torch():
-    code = "import sys, dumb_bench.models.recipes; sys.exit('torch' in sys.modules)"
+    code = "import sys, dumb_bench.recipes; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
