@@ -190,6 +190,10 @@ class Catalogue:
         own = {name for found, name in self._from_files if found == kind}
         return tuple(sorted(self._built_in(kind) | self._entry_points(kind).keys() | own))
 
+    def foreign(self, kind: str) -> tuple[str, ...]:
+        """Return the names of a kind that are not the package's own, sorted."""
+        return tuple(name for name in self.names(kind) if name not in self._built_in(kind))
+
     def get(self, kind: str, name: str) -> Entry:
         """Load a plugin.
 

@@ -95,7 +95,7 @@ def run(
     """Run a grid: train, attack, score, write tables and a report. What is stored already is not done again."""
     from rich.console import Console
 
-    from dumb_bench.grid import read_grid
+    from dumb_bench.grid_file import read_grid
     from dumb_bench.runner.progress import ProgressWatcher
     from dumb_bench.runner.run import RunOptions, run_grid
     from dumb_bench.store.status import default_store

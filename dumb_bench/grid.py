@@ -1,4 +1,4 @@
-"""A grid file: TOML in, typed values out. Every message names the file, the key and what is allowed.
+"""A grid, typed: what a grid file may hold.
 
 What only plugins can tell (their parameters, the range of a strength) is checked by the plan, which loads them.
 """
@@ -6,19 +6,13 @@ What only plugins can tell (their parameters, the range of a strength) is checke
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Callable, Sequence
 from fractions import Fraction
-from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from dumb_bench.catalogue import Catalogue
-from dumb_bench.errors import InputError, unknown
+from dumb_bench.errors import InputError
 
-MAX_FILE_BYTES = 1_000_000
 CONTROLS = ("identity", "sign_noise", "delta_swap")
 """Every grid gets these without asking."""
 
@@ -200,145 +194,3 @@ class Grid(_Table):
         if chosen is None:
             raise InputError(f"models.{name}: missing; name at least one {name}")
         return list(chosen)
-
-
-def read_grid(path: Path, catalogue: Catalogue) -> tuple[Grid, str]:
-    """Read a grid file; return it with its text.
-
-    Raises:
-        InputError: one line for each thing that is wrong.
-    """
-    try:
-        if path.is_dir():
-            raise InputError(f"{path}: is a folder, expected a grid file (TOML)")
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise InputError(f"{path}: larger than {MAX_FILE_BYTES:,} bytes, this is no grid file")
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not UTF-8 text (byte {error.start})") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    return parse_grid(text, str(path), catalogue), text
-
-
-def parse_grid(text: str, where: str, catalogue: Catalogue) -> Grid:
-    """Parse the text of a grid file; `where` names it in messages.
-
-    Raises:
-        InputError: one line for each thing that is wrong.
-    """
-    if not text.strip():
-        raise InputError(f"{where}: is empty, expected a grid (see grids/quickstart.toml)")
-    try:
-        data = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
-        raise InputError(f"{where}: is not TOML: {error}") from None
-    try:
-        grid = Grid.model_validate(data)
-        _check_names(grid, catalogue)
-    except ValidationError as error:
-        lines = list(dict.fromkeys(f"{where}: {_sentence(item)}" for item in error.errors()))
-        raise InputError("\n".join(lines)) from None
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from None
-    return grid
-
-
-def _check_names(grid: Grid, catalogue: Catalogue) -> None:
-    """Check every plugin's name without importing a leaf."""
-    for section in ("models", "surrogates", "victims"):
-        axes = getattr(grid, section)
-        for axis, kind in (
-            ("source", "sources"),
-            ("architecture", "architectures"),
-            ("defence", "defences"),
-            ("posterior", "posteriors"),
-        ):
-            for choice in getattr(axes, axis) or ():
-                members = choice.name.split("+") if (section, axis) == ("surrogates", "architecture") else [choice.name]
-                for name in members:
-                    _known(f"{section}.{axis}", kind, name, catalogue)
-    for name in grid.images.deliveries:
-        _known("images.deliveries", "deliveries", name, catalogue)
-    for number, entry in enumerate(grid.attacks):
-        _known(f"attacks[{number}].name", "attacks", entry.name, catalogue)
-
-
-def _known(where: str, kind: str, name: str, catalogue: Catalogue) -> None:
-    names = [known for known in catalogue.names(kind) if kind != "attacks" or known not in CONTROLS]
-    if name not in names:
-        raise InputError(
-            f"{where}: {unknown(kind.removesuffix('ies') + 'y' if kind.endswith('ies') else kind[:-1], name, names)}"
-        )
-
-
-def _where(location: Sequence[int | str]) -> str:
-    text = ""
-    for part in location:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
-
-
-def _fields_at(location: Sequence[int | str]) -> list[str]:
-    """Return the keys allowed in the table that a location lies in."""
-    table: Any = Grid
-    for part in location:
-        if isinstance(part, int):
-            continue
-        table = _TABLES.get(part, table)
-    return list(table.model_fields)
-
-
-_TABLES: dict[str, type[_Table]] = {
-    "models": ModelAxes,
-    "surrogates": SurrogateAxes,
-    "victims": ModelAxes,
-    "images": Images,
-    "training": Training,
-    "output": Output,
-    "report": Report,
-    "attacks": AttackEntry,
-}
-
-_TYPES: dict[str, str] = {
-    "string_type": "text in quotes",
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "bool_type": "true or false",
-    "list_type": "a list",
-    "dict_type": "a table",
-    "model_type": "a table",
-    "model_attributes_type": "a table",
-}
-
-_SENTENCES: dict[str, Callable[[ErrorDetails], str]] = {
-    "extra_forbidden": lambda item: unknown("key", str(item["loc"][-1]), _fields_at(item["loc"][:-1])),
-    "missing": lambda item: "missing; this key is needed",
-    "too_short": lambda item: "expected at least one value, got an empty list",
-    "literal_error": lambda item: f"expected {item['ctx']['expected']}, got {item['input']!r}",
-    "greater_than_equal": lambda item: f"expected at least {item['ctx']['ge']}, got {item['input']!r}",
-    "less_than_equal": lambda item: f"expected at most {item['ctx']['le']}, got {item['input']!r}",
-    "less_than": lambda item: f"expected less than {item['ctx']['lt']}, got {item['input']!r}",
-    "string_pattern_mismatch": lambda item: (
-        f"expected lower-case letters, digits, '_' and '-' only, got {item['input']!r}"
-    ),
-    "string_too_long": lambda item: f"longer than {item['ctx']['max_length']} characters",
-    "value_error": lambda item: str(item["ctx"]["error"]),
-}
-
-
-def _sentence(item: ErrorDetails) -> str:
-    kind = item["type"]
-    location = item["loc"][:-1] if kind == "extra_forbidden" else item["loc"]
-    if kind in _TYPES:
-        shown = repr(item["input"])
-        message = f"expected {_TYPES[kind]}, got {shown if len(shown) < 80 else shown[:77] + '...'}"
-    elif kind in _SENTENCES:
-        message = _SENTENCES[kind](item)
-    else:
-        message = item["msg"]
-    where = _where(location)
-    return f"{where}: {message}" if where else message

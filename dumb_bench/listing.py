@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dumb_bench.catalogue import KINDS, Catalogue, all_params
-from dumb_bench.data.tasks import TASKS
+from dumb_bench.data.tasks import known_tasks
 from dumb_bench.errors import InputError, unknown
 
 
@@ -23,7 +23,7 @@ def listing(kind: str, catalogue: Catalogue) -> list[dict[str, Any]]:
                 "image_shape": list(task.image_shape),
                 "summary": task.summary,
             }
-            for task in TASKS.values()
+            for task in known_tasks(catalogue).values()
         ]
     if kind not in KINDS:
         raise InputError(unknown("kind", kind, [*KINDS, "tasks"]))

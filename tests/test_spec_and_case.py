@@ -43,7 +43,8 @@ def test_a_new_field_with_a_default_changes_no_digest() -> None:
 
 
 @pytest.mark.parametrize("other", [
-    model(source="b"), model(architecture="y"), model(balance="20/80"), model(seed=1), model(balance_mode="fixed_total"),
+    model(source="b"), model(architecture="y"), model(balance="20/80"), model(seed=1),
+    model(balance_mode="fixed_total"),
     model(defence=Plugin("jpeg")), model(posterior=Plugin("swag")), model(subset="half_a"), model(samples=2),
     ModelSpec("other", Plugin("a"), Plugin("x"), "50/50", Plugin("small"), 0),
     ModelSpec("digits", Plugin("a", fingerprint="2"), Plugin("x"), "50/50", Plugin("small"), 0),

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dumb_bench.catalogue import PluginInfo, mark
+from dumb_bench.data.tasks import Task
 
 SPLITS = ("train", "validation", "tuning", "test")
 """train and validation make models, tuning chooses strengths, test is only ever scored."""
@@ -28,15 +29,20 @@ class Split(NamedTuple):
 
 
 class SourceInfo(NamedTuple):
-    """The tasks a source offers, and where its images come from."""
+    """tasks: the names of the tasks a source offers. origin: where its images come from. declares: tasks of its own."""
 
     tasks: tuple[str, ...]
     origin: str
+    declares: tuple[Task, ...] = ()
 
 
-def source(name: str, *, tasks: tuple[str, ...], origin: str, version: int = 1) -> Callable[[_Source], _Source]:
-    """Declare a function `(task, split, *, root=None, download=False, **params) -> Split` as an image source."""
-    info = SourceInfo(tasks, origin)
+def source(name: str, *, tasks: tuple[str | Task, ...], origin: str, version: int = 1) -> Callable[[_Source], _Source]:
+    """Declare a function `(task, split, *, root=None, download=False, **params) -> Split` as an image source.
+
+    tasks: the tasks it offers, by name, or as a `Task` where the task is the user's own (its sources all name it so).
+    """
+    declares = tuple(task for task in tasks if isinstance(task, Task))
+    info = SourceInfo(tuple(task if isinstance(task, str) else task.name for task in tasks), origin, declares)
 
     def decorate(call: _Source) -> _Source:
         return mark(call, PluginInfo("sources", name, version, info))

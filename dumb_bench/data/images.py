@@ -35,7 +35,7 @@ def load_split(catalogue: Catalogue, task: str, source: Plugin, split: str) -> S
     if split not in SPLITS:
         raise InputError(unknown("split", split, SPLITS))
     entry = catalogue.get("sources", source.name)
-    wanted = task_named(task)
+    wanted = task_named(task, catalogue)
     info: SourceInfo = entry.info
     if task not in info.tasks:
         raise InputError(f"source {source.name!r}: {unknown('task', task, info.tasks)}")

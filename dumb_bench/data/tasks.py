@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from dumb_bench.catalogue import Catalogue
 from dumb_bench.errors import InputError, unknown
 
 
@@ -26,12 +27,31 @@ TASKS: dict[str, Task] = {
 }
 
 
-def task_named(name: str) -> Task:
+def known_tasks(catalogue: Catalogue) -> dict[str, Task]:
+    """Return every task by name: the package's, and those that a user's sources declare.
+
+    Raises:
+        InputError: two sources declare a task of one name differently.
+    """
+    found = dict(TASKS)
+    for name in catalogue.foreign("sources"):
+        for task in catalogue.get("sources", name).info.declares:
+            if found.setdefault(task.name, task)[:3] != task[:3]:
+                raise InputError(
+                    f"source {name!r}: declares the task {task.name!r} with other classes or another shape"
+                )
+    return found
+
+
+def task_named(name: str, catalogue: Catalogue) -> Task:
     """Return a task.
 
     Raises:
         InputError: there is none of that name.
     """
-    if name not in TASKS:
-        raise InputError(unknown("task", name, TASKS))
-    return TASKS[name]
+    if name in TASKS:
+        return TASKS[name]
+    tasks = known_tasks(catalogue)
+    if name not in tasks:
+        raise InputError(unknown("task", name, tasks))
+    return tasks[name]

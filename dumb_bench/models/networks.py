@@ -24,7 +24,7 @@ def fresh_network(spec: ModelSpec, catalogue: Catalogue, seed: int) -> nn.Module
     """
     if spec.init not in INITS:
         raise InputError(f"architecture {spec.architecture.name!r}: {unknown('init', spec.init, INITS)}")
-    task = task_named(spec.task)
+    task = task_named(spec.task, catalogue)
     entry = catalogue.get("architectures", spec.architecture.name)
     info: ArchitectureInfo = entry.info
     side = min(task.image_shape[1:])

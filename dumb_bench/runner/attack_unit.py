@@ -88,7 +88,7 @@ def _surrogate(unit: AttackUnit, state: SlotState) -> LockedSurrogate | None:
     if spec is None:
         return None
     members = [network for model in spec.models for network in state.model(model)]
-    return LockedSurrogate(members, len(task_named(spec.task).classes), spec.aggregation)
+    return LockedSurrogate(members, len(task_named(spec.task, state.catalogue).classes), spec.aggregation)
 
 
 def _seed_key(unit: AttackUnit, settings: Mapping[str, Any]) -> tuple[str | int, ...]:
@@ -213,7 +213,7 @@ def _score(
     predictions = labels_of(logits)
     raw = state.clean_labels(victim, spec.images, "float32")
     clean = state.clean_labels(victim, spec.images, item.delivery)
-    classes = len(task_named(spec.images.task).classes)
+    classes = len(task_named(spec.images.task, state.catalogue).classes)
     counts = count(images.truth, raw, clean, predictions, classes)
     columns = {key: value for key, value in victim.columns.items() if key != "params"}
     test = {

@@ -8,7 +8,7 @@ from typing import Any
 
 from dumb_bench.catalogue import Catalogue
 from dumb_bench.errors import InputError
-from dumb_bench.grid import read_grid
+from dumb_bench.grid_file import read_grid
 from dumb_bench.runner.estimate import estimate
 from dumb_bench.runner.outstanding import Index, outstanding, read_index
 from dumb_bench.runner.plan import build_plan

@@ -50,7 +50,7 @@ def estimate(plan: Plan, catalogue: Catalogue) -> Estimate:
         weights += 4 * parameters * model.samples
     rows = 0
     for item in plan.sets:
-        images = item.spec.images.per_class * len(task_named(item.spec.images.task).classes)
+        images = item.spec.images.per_class * len(task_named(item.spec.images.task, catalogue).classes)
         looks = images * len(item.strengths) * len(plan.deliveries)
         scoring += looks * sum(
             costs[plan.victims[name].task, plan.victims[name].architecture][0] for name in item.victims
@@ -68,7 +68,7 @@ def estimate(plan: Plan, catalogue: Catalogue) -> Estimate:
 
 def _seconds_an_image(model: ModelSpec, catalogue: Catalogue, batch: int = 64) -> tuple[float, int]:
     network = fresh_network(model, catalogue, seed=0).eval()
-    images = torch.zeros(batch, *task_named(model.task).image_shape)
+    images = torch.zeros(batch, *task_named(model.task, catalogue).image_shape)
     with torch.inference_mode():
         network(images)
         started = time.perf_counter()

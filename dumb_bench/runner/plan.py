@@ -6,17 +6,17 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Literal, NamedTuple
+from typing import Literal
 
-from dumb_bench.attacks.base import AttackInfo, check_strength
-from dumb_bench.attacks.craft import budget_norm
-from dumb_bench.catalogue import Catalogue, all_params
+from dumb_bench.catalogue import Catalogue
 from dumb_bench.data import balance as balances_of
+from dumb_bench.data.images import attacked_images
 from dumb_bench.data.tasks import Task, task_named
 from dumb_bench.errors import InputError
 from dumb_bench.grid import Choice, Grid
 from dumb_bench.recipes import resolve_recipe
-from dumb_bench.spec import AttackSpec, ImagesSpec, ModelSpec, Plugin, SetSpec, SurrogateSpec
+from dumb_bench.runner.plan_attacks import PlannedAttack, Refused, attacks_of, controls_of, resolved, usable
+from dumb_bench.spec import ImagesSpec, ModelSpec, Plugin, SetSpec, SurrogateSpec
 
 MAX_TESTS = 5_000_000
 MAX_MODELS = 100_000
@@ -35,13 +35,6 @@ class PlannedSet:
     def control(self) -> bool:
         """Whether it is one of the three controls."""
         return self.spec.attack_name in ("identity", "sign_noise", "delta_swap")
-
-
-class Refused(NamedTuple):
-    """A combination that the grid asks for and that cannot be: shown by `plan`, never run."""
-
-    what: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -78,13 +71,6 @@ class Plan:
         }
 
 
-class _Attack(NamedTuple):
-    spec: AttackSpec
-    info: AttackInfo
-    strengths: tuple[float | None, ...]
-    norm: str | None
-
-
 def build_plan(grid: Grid, catalogue: Catalogue, where: str = "grid", max_tests: int = MAX_TESTS) -> Plan:
     """Expand a grid.
 
@@ -93,22 +79,25 @@ def build_plan(grid: Grid, catalogue: Catalogue, where: str = "grid", max_tests:
     """
     try:
         _check_size(grid, max_tests)
-        attacks = _attacks(grid, catalogue)
+        attacks = attacks_of(grid, catalogue)
         surrogates: dict[str, SurrogateSpec] = {}
         victims: dict[str, ModelSpec] = {}
         refused: list[Refused] = []
         sets: list[PlannedSet] = []
         images: dict[str, ImagesSpec] = {}
         for name in grid.task:
-            task = task_named(name)
+            task = task_named(name, catalogue)
             own = list({item.id: item for item in _surrogates(grid, task, catalogue)}.values())
             theirs = list({item.id: item for item in _victims(grid, task, catalogue)}.values())
             surrogates |= {item.id: item for item in own}
             victims |= {item.id: item for item in theirs}
-            usable = list(_usable(task, attacks, refused))
-            planned = list(_sets(grid, task, own, theirs, usable, catalogue))
+            allowed = list(usable(task, attacks, refused))
+            planned = list(_sets(grid, task, own, theirs, allowed, catalogue))
             sets += planned
-            images |= {repr(item.spec.images): item.spec.images for item in planned}
+            own_images = {repr(item.spec.images): item.spec.images for item in planned}
+            for asked in own_images.values():
+                attacked_images(catalogue, asked)
+            images |= own_images
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     models = {model.id: model for item in surrogates.values() for model in item.models} | victims
@@ -153,7 +142,7 @@ def _models(
     architectures: Iterable[Choice],
 ) -> Iterator[ModelSpec]:
     def plugins(kind: str, axis: str, choices: Iterable[Choice]) -> list[Plugin]:
-        return [_resolved(f"{role}.{axis}", kind, choice, catalogue) for choice in choices]
+        return [resolved(f"{role}.{axis}", kind, choice, catalogue) for choice in choices]
 
     balances = []
     for balance in grid.axis(role, "balance"):
@@ -216,82 +205,12 @@ def _surrogates(grid: Grid, task: Task, catalogue: Catalogue) -> Iterator[Surrog
                 yield SurrogateSpec(models, aggregation)
 
 
-def _resolved(where: str, kind: str, choice: Choice, catalogue: Catalogue) -> Plugin:
-    try:
-        return catalogue.resolve(kind, choice.name, dict(choice.params))
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from None
-
-
-def _attacks(grid: Grid, catalogue: Catalogue) -> list[_Attack]:
-    found: list[_Attack] = []
-    for number, entry in enumerate(grid.attacks):
-        where = f"attacks[{number}]"
-        plugin = _resolved(f"{where}.params", "attacks", Choice(entry.name, tuple(entry.params.items())), catalogue)
-        loaded = catalogue.get("attacks", entry.name)
-        info: AttackInfo = loaded.info
-        default: tuple[float | None, ...] = info.default_strengths if info.strength else (None,)
-        strengths = tuple(entry.strength) if entry.strength is not None else default
-        for strength in strengths:
-            try:
-                check_strength(entry.name, info, strength)
-            except InputError as error:
-                raise InputError(f"{where}.strength: {error}") from None
-        norm = budget_norm(info, all_params(loaded, plugin.as_dict()))
-        for seed in entry.attack_seed:
-            spec = AttackSpec(plugin, chunk=entry.chunk, seed=seed)
-            if any(spec == other.spec for other in found):
-                raise InputError(
-                    f"{where}.name: {entry.name!r} is given twice with the same parameters; "
-                    "list its strengths in one entry"
-                )
-            found.append(_Attack(spec, info, tuple(sorted(strengths, key=lambda value: value or 0.0)), norm))
-    return found
-
-
-def _usable(task: Task, attacks: Iterable[_Attack], refused: list[Refused]) -> Iterator[_Attack]:
-    for item in attacks:
-        name = item.spec.attack.label
-        if item.info.min_channels > task.image_shape[0]:
-            refused.append(
-                Refused(
-                    f"attack {name}, task {task.name}",
-                    f"needs {item.info.min_channels} channels, the task's images have {task.image_shape[0]}",
-                )
-            )
-        elif item.info.min_classes > len(task.classes):
-            refused.append(
-                Refused(
-                    f"attack {name}, task {task.name}",
-                    f"needs {item.info.min_classes} classes, the task has {len(task.classes)}",
-                )
-            )
-        else:
-            yield item
-
-
-def _controls(attacks: Iterable[_Attack], catalogue: Catalogue) -> list[_Attack]:
-    """Return `identity`, and `sign_noise` at every (norm, strength) of the budgeted attacks."""
-    used: dict[str, set[float]] = {}
-    for item in attacks:
-        if item.norm is not None:
-            used.setdefault(item.norm, set()).update(value for value in item.strengths if value)
-    identity = catalogue.get("attacks", "identity")
-    controls = [_Attack(AttackSpec(catalogue.resolve("attacks", "identity", {})), identity.info, (0.0,), "linf")]
-    noise = catalogue.get("attacks", "sign_noise")
-    for norm, strengths in sorted(used.items()):
-        if strengths:
-            plugin = catalogue.resolve("attacks", "sign_noise", {"norm": norm})
-            controls.append(_Attack(AttackSpec(plugin), noise.info, tuple(sorted(strengths)), norm))
-    return controls
-
-
 def _sets(
     grid: Grid,
     task: Task,
     surrogates: list[SurrogateSpec],
     victims: list[ModelSpec],
-    attacks: list[_Attack],
+    attacks: list[PlannedAttack],
     catalogue: Catalogue,
 ) -> Iterator[PlannedSet]:
     rule = grid.images.source
@@ -310,7 +229,7 @@ def _sets(
         if not facing or not holders:
             continue
         everyone = tuple(item.id for item in holders)
-        for item in [*_controls(attacks, catalogue), *(each for each in attacks if each.info.uses == "nothing")]:
+        for item in [*controls_of(attacks, catalogue), *(each for each in attacks if each.info.uses == "nothing")]:
             yield PlannedSet(SetSpec(None, item.spec, images), item.strengths, facing, everyone)
         for item in attacks:
             if item.info.uses == "nothing":

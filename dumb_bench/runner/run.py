@@ -14,7 +14,7 @@ import tomli_w
 
 from dumb_bench.catalogue import Catalogue
 from dumb_bench.errors import DamagedFileError
-from dumb_bench.grid import read_grid
+from dumb_bench.grid_file import read_grid
 from dumb_bench.runner.driver import Driver, Executor, Tally, Watcher
 from dumb_bench.runner.execute import SlotSettings, Worker
 from dumb_bench.runner.outstanding import Outstanding, outstanding, read_index
@@ -149,8 +149,9 @@ def _opening(plan: Plan, left: Outstanding, units: list[Unit]) -> str:
     stored = f"; {left.tests_done:,} tests are stored already" if left.tests_done else ""
     again = f"; {left.recrafted:,} stored sets are crafted again for new victims" if left.recrafted else ""
     return (
-        f"{plan.grid.name}: {counts['models']:,} models, "
-        f"{counts['tests']:,} tests + {counts['control_tests']:,} of controls = {total:,} rows{stored}; to do: {training:,} models, {attacks:,} attack units{again}"
+        f"{plan.grid.name}: {counts['models']:,} models, {counts['tests']:,} tests"
+        f" + {counts['control_tests']:,} of controls = {total:,} rows{stored};"
+        f" to do: {training:,} models, {attacks:,} attack units{again}"
     )
 
 

@@ -57,7 +57,7 @@ def run_train(unit: TrainUnit, state: SlotState) -> dict[str, pa.Table]:
         **columns,
         **trained.record,
         "own_accuracy": own["accuracy"] if own else None,
-        "degenerate": degenerate(own, len(task_named(spec.task).classes)) if own else None,
+        "degenerate": degenerate(own, len(task_named(spec.task, state.catalogue).classes)) if own else None,
         "weights_sha256": meta["files"][WEIGHTS]["sha256"],
         "library_versions": library_versions(),
         "hardware": hardware(str(state.device)),
@@ -75,7 +75,7 @@ def run_clean(unit: CleanUnit, state: SlotState) -> dict[str, pa.Table]:
 def clean_rows(spec: ModelSpec, sets: tuple[CleanSet, ...], key: str, state: SlotState) -> list[dict[str, Any]]:
     """Return a `clean` row for each test set: the whole test split of a source under a delivery."""
     networks = state.model(spec)
-    classes = len(task_named(spec.task).classes)
+    classes = len(task_named(spec.task, state.catalogue).classes)
     rows = []
     for source, delivery in sets:
         split = state.test_split(spec.task, source)
