@@ -11,7 +11,8 @@ from dumb_bench.attacks.base import Surrogate, as_float, attack
 
 @attack(
     "box_blur", norm=None, strength="radius", unit="pixel",
-    default_strengths=tuple(0.5 * step for step in range(1, 21)), minimum=0.0, maximum=100.0, uses="nothing", paper="Alecci et al., RAID 2023",
+    default_strengths=tuple(0.5 * step for step in range(1, 21)), minimum=0.0, maximum=100.0, uses="nothing",
+    paper="Alecci et al., RAID 2023",
 )  # fmt: skip
 def box_blur(
     surrogate: Surrogate | None,

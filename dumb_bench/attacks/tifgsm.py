@@ -52,5 +52,6 @@ def tifgsm(
     eps = as_float(strength)
     return run(
         torchattacks.TIFGSM, surrogate, images, labels, targets,
-        eps=eps, alpha=iterations_step(eps, steps), steps=steps, decay=decay, kernel_name=kernel_name, len_kernel=side, resize_rate=resize_rate, diversity_prob=diversity_prob,
+        eps=eps, alpha=iterations_step(eps, steps), steps=steps, decay=decay, kernel_name=kernel_name,
+        len_kernel=side, resize_rate=resize_rate, diversity_prob=diversity_prob,
     )  # fmt: skip
