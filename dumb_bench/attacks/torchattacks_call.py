@@ -14,9 +14,10 @@ from dumb_bench.attacks.base import Surrogate
 class LivingGradient(nn.Module):
     """Logits in float64 whose gradient is rescaled, image by image, by a power of two.
 
-    torchattacks divides gradients by their mean absolute value; for a confident network the softmax gradient underflows
-    in float32 and 0 / 0 turns the image into NaN. A power of two changes no sign and no ratio within an image, so that
-    methods which normalise each image's gradient give what they would give without underflow.
+    For a confident network the softmax gradient underflows in float32 to 0: torchattacks divides it by its mean, takes
+    the sign, and the image never moves, a failure that looks like robustness. A power of two changes no sign and no
+    ratio within an image, so that methods which normalise each image's gradient give what they would give without
+    underflow.
     """
 
     def __init__(self, surrogate: Surrogate) -> None:
