@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import time
 from typing import Any
 
@@ -56,6 +57,7 @@ class RayExecutor:
                 object_store_memory=200 * 2**20,
             )
         else:
+            _check_reachable(address)
             try:
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
             except (ConnectionError, RayError, ValueError) as error:
@@ -119,6 +121,23 @@ class RayExecutor:
     @staticmethod
     def _shutdown() -> None:
         ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Refuse a HOST:PORT where nothing listens: Ray itself would try for minutes.
+
+    Raises:
+        InputError: the address is no HOST:PORT, or nothing listens there.
+    """
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise InputError(f"--address: expected local, serial, auto or HOST:PORT, got {address!r}")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        raise InputError(f"--address {address}: no Ray cluster answers there ({error})") from None
 
 
 def _death(error: Exception) -> Fault:
