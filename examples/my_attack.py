@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 from dumb_bench.attacks.base import as_float, attack
 
 
-@attack("noisy_fgsm", default_strengths=(0.08, 0.16), stochastic=True, reaches_budget=True, paper="arXiv 1802.09707")
+@attack("noisy_fgsm", default_strengths=(0.08, 0.16), stochastic=True, reaches_budget=True)
 def noisy_fgsm(
     surrogate,
     images,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 import torch
-import torchattacks
 from pydantic import Field
 from torch import Tensor
 
@@ -31,6 +30,6 @@ def difgsm(
     del generator
     eps = as_float(strength)
     return run(
-        torchattacks.DIFGSM, surrogate, images, labels, targets, eps=eps, alpha=iterations_step(eps, steps),
+        "DIFGSM", surrogate, images, labels, targets, eps=eps, alpha=iterations_step(eps, steps),
         steps=steps, decay=decay, resize_rate=resize_rate, diversity_prob=diversity_prob,
     )  # fmt: skip

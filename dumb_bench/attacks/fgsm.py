@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torchattacks
 from torch import Tensor
 
 from dumb_bench.attacks.base import Surrogate, as_float, attack
@@ -22,4 +21,4 @@ def fgsm(
 ) -> Tensor:
     """Fast gradient sign method: x + eps sign(grad J(x, y))."""
     del generator
-    return run(torchattacks.FGSM, surrogate, images, labels, targets, eps=as_float(strength))
+    return run("FGSM", surrogate, images, labels, targets, eps=as_float(strength))

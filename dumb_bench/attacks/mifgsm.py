@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 import torch
-import torchattacks
 from pydantic import Field
 from torch import Tensor
 
@@ -29,6 +28,6 @@ def mifgsm(
     del generator
     eps = as_float(strength)
     return run(
-        torchattacks.MIFGSM, surrogate, images, labels, targets,
+        "MIFGSM", surrogate, images, labels, targets,
         eps=eps, alpha=iterations_step(eps, steps), steps=steps, decay=decay,
     )  # fmt: skip

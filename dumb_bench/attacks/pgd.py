@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 import torch
-import torchattacks
 from pydantic import Field
 from torch import Tensor
 
@@ -30,6 +29,6 @@ def pgd(
     del generator
     eps = as_float(strength)
     return run(
-        torchattacks.PGD, surrogate, images, labels, targets,
+        "PGD", surrogate, images, labels, targets,
         eps=eps, alpha=relative_step * eps, steps=steps, random_start=random_start,
     )  # fmt: skip

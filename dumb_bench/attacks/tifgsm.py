@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import torch
-import torchattacks
 from pydantic import Field
 from torch import Tensor
 
@@ -51,7 +50,7 @@ def tifgsm(
         raise InputError(f"attack 'tifgsm': parameter 'kernel': expected an odd number of pixels, got {side}")
     eps = as_float(strength)
     return run(
-        torchattacks.TIFGSM, surrogate, images, labels, targets,
+        "TIFGSM", surrogate, images, labels, targets,
         eps=eps, alpha=iterations_step(eps, steps), steps=steps, decay=decay, kernel_name=kernel_name,
         len_kernel=side, resize_rate=resize_rate, diversity_prob=diversity_prob,
     )  # fmt: skip

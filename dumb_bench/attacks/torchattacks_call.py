@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -45,19 +44,16 @@ def _rescaled(gradient: Tensor) -> Tensor:
 
 
 def run(
-    build: Callable[..., Any],
-    surrogate: Surrogate,
-    images: Tensor,
-    labels: Tensor,
-    targets: Tensor | None,
-    **options: Any,
+    name: str, surrogate: Surrogate, images: Tensor, labels: Tensor, targets: Tensor | None, **options: Any
 ) -> Tensor:
-    """Build a torchattacks attack on the surrogate and run it.
+    """Build the torchattacks attack of this class name on the surrogate and run it.
 
     Its random numbers come from the global generator, which `craft()` seeds. With `targets` (N,) it runs in its
-    targeted mode.
+    targeted mode. The package is imported here, so that reading and planning a grid do not wait for it.
     """
-    method = build(LivingGradient(surrogate), **options)
+    import torchattacks
+
+    method = getattr(torchattacks, name)(LivingGradient(surrogate), **options)
     method.set_device(images.device)
     if targets is not None:
         method.set_mode_targeted_by_label(quiet=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import importlib.util
 from functools import cache
 from pathlib import Path
 
@@ -14,7 +16,18 @@ from dumb_bench.data.digits import TASK, digit_split, members
 
 @cache
 def _images() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Return all 1,797 images, (N, 8, 8) in 0..16, and their digits (N,)."""
+    """Return all 1,797 images, (N, 8, 8) in 0..16, and their digits (N,): what `load_digits` returns.
+
+    The file is read where scikit-learn keeps it, since importing the package costs more than a second in every process;
+    a test holds the result to `load_digits`, which also serves where a later version keeps the file elsewhere.
+    """
+    package = importlib.util.find_spec("sklearn")
+    folders = list(package.submodule_search_locations or ()) if package else []
+    path = Path(folders[0], "datasets", "data", "digits.csv.gz") if folders else Path()
+    if path.is_file():
+        with gzip.open(path, "rt") as lines:
+            table = np.loadtxt(lines, delimiter=",", dtype=np.int64)
+        return table[:, :-1].reshape(-1, 8, 8).astype(np.uint8), table[:, -1]
     from sklearn.datasets import load_digits
 
     bunch = load_digits()

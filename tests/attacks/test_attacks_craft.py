@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
+
 from dumb_bench.attacks.base import AttackInfo, attack
 from dumb_bench.attacks.craft import Crafted, craft, delta_swap
 from dumb_bench.catalogue import Entry
 from dumb_bench.errors import AttackError
 from dumb_bench.perturbation import linf
 from dumb_bench.surrogate import LockedSurrogate
-from torch import Tensor, nn
 
 Call = Callable[..., Any]
 
@@ -106,7 +107,8 @@ def _gradient(surrogate: Any) -> None:
 
 
 @pytest.mark.parametrize("harm, sentence", [
-    (_train, "train/eval mode"), (_weight, "weights or buffer"), (_buffer, "running_mean"), (_gradient, "requires_grad"),
+    (_train, "train/eval mode"), (_weight, "weights or buffer"), (_buffer, "running_mean"),
+    (_gradient, "requires_grad"),
 ])  # fmt: skip
 def test_an_attack_that_changes_its_surrogate_is_caught_and_the_surrogate_put_back(
     harm: Callable[[Any], None], sentence: str

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 import torchattacks
+from torch import Tensor, nn
+
 from dumb_bench.attacks.base import check_strength
 from dumb_bench.attacks.craft import Crafted, craft
 from dumb_bench.attacks.tifgsm import fitting_kernel
@@ -13,7 +15,6 @@ from dumb_bench.conformance import check_attack
 from dumb_bench.errors import InputError
 from dumb_bench.perturbation import l2, linf
 from dumb_bench.surrogate import LockedSurrogate
-from torch import Tensor, nn
 
 CATALOGUE = Catalogue()
 ATTACKS = CATALOGUE.names("attacks")

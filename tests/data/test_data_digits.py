@@ -121,3 +121,14 @@ def test_shipped_drawings_use_every_font_and_all_grey_levels():
     assert set(shipped["font"]) == set(FONTS) and len(FONTS) == 17
     assert set(np.unique(shipped["counts"])) == set(range(17))
     assert shipped["counts"].any(axis=(1, 2)).all()
+
+
+def test_the_handwritten_digits_are_those_of_load_digits():
+    from sklearn.datasets import load_digits
+
+    from dumb_bench.data.optdigits import _images
+
+    images, digits = _images()
+    bunch = load_digits()
+    assert images.dtype == np.uint8 and np.array_equal(images, bunch.images)
+    assert np.array_equal(digits, bunch.target)

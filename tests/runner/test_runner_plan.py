@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from minigrid import BLUR, FGSM, mini_grid
+
 from dumb_bench.catalogue import Catalogue
 from dumb_bench.errors import InputError
 from dumb_bench.grid_file import parse_grid
@@ -12,7 +14,6 @@ from dumb_bench.runner.plan import Plan, build_plan
 from dumb_bench.runner.plan_file import plan_document
 from dumb_bench.runner.units import AttackUnit, TrainUnit
 from dumb_bench.store.assemble import planned_rows
-from minigrid import BLUR, FGSM, mini_grid
 
 CATALOGUE = Catalogue()
 PGD = '[[attacks]]\nname = "pgd"\nstrength = [0.1, 0.3]\n'

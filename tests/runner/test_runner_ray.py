@@ -112,7 +112,7 @@ def test_plugins_that_break_lose_only_their_own_tests(mini_run: Path, tmp_path: 
     code, out = run(tmp_path / "mini", text, "--plugin", str(plugin), "--slots", "2")
     assert code == 3, out
     failures = frame(tmp_path / "mini", "failures")
-    reasons = {name: part for name, part in failures.groupby("attack")}
+    reasons = dict(list(failures.groupby("attack")))
     assert reasons.keys() == {"raises", "exits", "not_a_number"}
     assert all(len(part) == 2 for part in reasons.values())
     assert reasons["raises"].message.str.contains("the attack's own reason").all()

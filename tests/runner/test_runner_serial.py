@@ -8,12 +8,13 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import dumb_bench
 import numpy as np
 import pandas as pd
 import pytest
-from dumb_bench.case import CASES
 from minigrid import BLUR, FGSM, Ended, mini_grid
+
+import dumb_bench
+from dumb_bench.case import CASES
 
 TABLES = ("images", "models", "attacks", "tests", "predictions", "failures")
 TIMES = ["seconds", "host", "finished_at"]
