@@ -8,6 +8,7 @@ from PIL import Image
 
 from dumb_bench.data.base import Split, source
 from dumb_bench.data.tasks import Task
+from dumb_bench.errors import InputError
 
 SHAPES = Task("shapes", ("disc", "square"), (3, 32, 32), "discs against squares")
 
@@ -24,7 +25,7 @@ def read(origin, split):
             labels.append(label)
             ids.append(f"{origin}/{split}/{name}/{path.name}")
     if not images:
-        raise FileNotFoundError(f"{folder}: no PNG files here; set MY_IMAGES to the folder that holds {origin}/")
+        raise InputError(f"{folder}: no PNG files here; set MY_IMAGES to the folder that holds {origin}/")
     return Split(np.stack(images), np.array(labels, dtype=np.int64), tuple(ids))
 
 

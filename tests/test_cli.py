@@ -42,7 +42,7 @@ def test_help_and_status_import_nothing_heavy(mini_run: Path) -> None:
 def test_a_report_needs_neither_torch_nor_ray(mini_run: Path, tmp_path: Path) -> None:
     assert set(loaded("report", str(mini_run), "--out", str(tmp_path / "out"))) <= {"pandas", "matplotlib", "scipy"}
     page = (tmp_path / "out" / "index.html").read_text()
-    assert "identity" in page and "small_alexnet" in page
+    assert "Identity: unchanged images" in page and "small_alexnet" in page
 
 
 def test_plan_and_list_load_torch_but_not_ray(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def gates(results: Results) -> list[Gate]:
 
 def identity(tests: pd.DataFrame) -> Gate:
     """Unchanged images fool nobody: n_success is 0 in every identity row under a lossless delivery."""
-    name = "Unchanged images"
+    name = "Identity: unchanged images"
     rows = tests[tests["attack"] == "identity"]
     exact = rows[rows["delivery"].isin(LOSSLESS)]
     other = rows[~rows["delivery"].isin(LOSSLESS)]

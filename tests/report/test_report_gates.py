@@ -22,7 +22,7 @@ def test_a_healthy_grid_passes(tmp_path):
 @pytest.mark.parametrize(
     ("shape", "name", "expected"),
     [
-        ({"identity_success": 1}, "Unchanged images", "fail"),
+        ({"identity_success": 1}, "Identity: unchanged images", "fail"),
         ({"own_success": 0.7}, "Success on the surrogate itself", "warn"),
         ({"own_success": 0.4}, "Success on the surrogate itself", "fail"),
         ({"attacks": {}}, "Success on the surrogate itself", "not applicable"),
@@ -31,7 +31,7 @@ def test_a_healthy_grid_passes(tmp_path):
         ({"degenerate": True}, "Models", "fail"),
         ({"failures": 2}, "Failed units", "warn"),
         ({"failures": 2, "attacks": {}, "blur": (), "controls": False}, "Failed units", "fail"),
-        ({"controls": False}, "Unchanged images", "not applicable"),
+        ({"controls": False}, "Identity: unchanged images", "not applicable"),
     ],
 )
 def test_a_gate_notices(tmp_path, shape, name, expected):
