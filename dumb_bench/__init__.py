@@ -22,4 +22,4 @@ def load(results: str | Path) -> Results:
     """
     from dumb_bench.report.load import load as read
 
-    return read(results)
+    return read(results, everything=True)

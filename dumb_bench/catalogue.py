@@ -76,6 +76,7 @@ class PluginFile:
 
     name: str
     text: str
+    path: str = field(default="", compare=False)
 
     @classmethod
     def read(cls, path: Path) -> PluginFile:
@@ -91,7 +92,7 @@ class PluginFile:
             raise InputError(f"--plugin {path}: cannot be read ({error})") from None
         except (SyntaxError, ValueError) as error:
             raise InputError(f"--plugin {path}: is not valid Python ({error})") from None
-        return cls(path.name, text)
+        return cls(path.name, text, str(path.resolve()))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -105,7 +106,7 @@ class PluginFile:
         if name in sys.modules:
             return sys.modules[name]
         module = ModuleType(name)
-        module.__file__ = self.name
+        module.__file__ = self.path or self.name
         sys.modules[name] = module
         try:
             exec(compile(self.text, self.name, "exec"), module.__dict__)
@@ -114,8 +115,8 @@ class PluginFile:
             raise InputError(f"--plugin {self.name}: fails on import ({type(error).__name__}: {error})") from error
         return module
 
-    def __reduce__(self) -> tuple[type[PluginFile], tuple[str, str]]:
-        return (PluginFile, (self.name, self.text))
+    def __reduce__(self) -> tuple[type[PluginFile], tuple[str, str, str]]:
+        return (PluginFile, (self.name, self.text, self.path))
 
 
 def mark(call: _Plugin, plugin: PluginInfo) -> _Plugin:

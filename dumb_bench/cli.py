@@ -125,7 +125,12 @@ def run(
         spent = ", ".join(f"{kind} {seconds:.0f}" for kind, seconds in sorted(summary.cpu_seconds.items()))
         typer.echo(f"CPU seconds in the slots: {spent}")
     done = ", ".join(f"{number:,} {kind}" for kind, number in sorted(summary.done.items()))
-    typer.echo(f"units done now: {done}" if done else "nothing to do: every unit is stored already")
+    if done:
+        typer.echo(f"units done now: {done}")
+    elif summary.failures:
+        typer.echo("nothing done: what is missing has failed before; --retry-failed tries it again")
+    elif not summary.interrupted:
+        typer.echo("nothing to do: every unit is stored already")
     typer.echo(f"rows in tests: {summary.rows.get('tests', 0):,} of {summary.planned:,} planned")
     if summary.interrupted:
         typer.echo("interrupted: what is done is stored; the same command goes on from here", err=True)
@@ -134,15 +139,16 @@ def run(
         typer.echo(f"failed units: {summary.failures} (reasons: `dumb-bench status {place}`)", err=True)
     typer.echo(f"results: {place}")
     if report and "://" not in place:
-        page = _draw(place, str(Path("reports") / Path(place).name) if results is None else str(Path(place) / "report"))
+        out = Path("reports") / Path(place).name if results is None else Path(place) / "report"
+        page = _draw(place, str(out), plugin)
         typer.echo(f"report:  {page}")
     raise typer.Exit(summary.exit_code)
 
 
-def _draw(results: str, out: str) -> str:
+def _draw(results: str, out: str, plugin: list[Path] | None) -> str:
     from dumb_bench.report.generate import generate
 
-    return str(generate(Path(results), Path(out)))
+    return str(generate(Path(results), Path(out), catalogue=_catalogue(plugin)))
 
 
 @app.command()
@@ -171,16 +177,18 @@ def _plan_text(found: dict[str, Any]) -> str:
     cost = found["estimate"]
     total = found["tests"] + found["control_tests"]
     roles = f"({found['surrogates']:,} surrogates, {found['victims']:,} victims)"
-    parts = ", ".join(f"{seconds_text(cost[key])} {key}" for key in ("training", "crafting", "scoring"))
+    stages = ("training", "crafting", "scoring")
+    spent = sum(cost[key] for key in stages)
+    parts = ", ".join(f"{seconds_text(cost[key])} {key}" for key in stages)
     lines = [
         f"{found['name']}: {total:,} rows in tests = {found['tests']:,} tests + "
         f"{found['control_tests']:,} of the controls",
         f"  models             {found['models']:>12,}   {roles}",
         f"  adversarial sets   {found['adversarial_sets']:>12,}   (each made once)",
         f"  units              {found['units']:>12,}   of which {found['done']:,} are done",
-        f"  rows stored        {found['tests_done']:>12,}   {found['recrafted']:,} stored sets would be crafted again",
-        f"  CPU time, one core {seconds_text(sum(cost[key] for key in ('training', 'crafting', 'scoring'))):>12}   "
-        f"about, without start-up: {parts}",
+        f"  rows stored        {found['tests_done']:>12,}",
+        f"  sets made again    {found['recrafted']:>12,}   (stored before, crafted again for new rows)",
+        f"  CPU time, one core {seconds_text(spent):>12}   about, without start-up: {parts}",
         f"  disk               {bytes_text(cost['table_bytes'] + cost['weight_bytes']):>12}   about",
     ]
     lines += [f"  left out: {item['what']}: {item['reason']}" for item in found["refused"]]
@@ -201,7 +209,8 @@ def status(results: Results, store: StorePlace = None, as_json: AsJson = False) 
         f"{found['models_done']:,} of {found['models']:,} models"
     )
     typer.echo(
-        f"running: {len(found['running'])}, failed: {len(found['failed'])}, last event: {found['last_event'] or 'none'}"
+        f"running: {len(found['running'])}{' (if its driver is alive)' if found['running'] else ''}, "
+        f"failed: {len(found['failed'])}, last event: {found['last_event'] or 'none'}"
     )
     for item in found["failed"]:
         typer.echo(f"  failed: {item['unit']}: {item['error_type']}: {item['message'].splitlines()[0]}")
@@ -211,9 +220,13 @@ def status(results: Results, store: StorePlace = None, as_json: AsJson = False) 
 def report(
     results: Results,
     out: Annotated[Path | None, typer.Option(help="Folder of the report [default: reports/NAME].")] = None,
+    plugin: Plugins = None,
 ) -> None:
     """Draw every figure and table again from stored results; neither torch nor Ray is needed."""
-    typer.echo(f"report: {_draw(results, str(out or Path('reports') / Path(results.rstrip('/')).name))}")
+    if "://" in results:
+        raise InputError(f"{results}: report reads a local folder; copy the result folder here first")
+    place = out or Path("reports") / Path(results.rstrip("/")).name
+    typer.echo(f"report: {_draw(results, str(place), plugin)}")
 
 
 @app.command("list")
@@ -235,12 +248,16 @@ def list_plugins(
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    columns = list(rows[0]) if rows else []
+    columns = [column for column in (rows[0] if rows else ()) if column not in DETAILS]
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*("" if row[column] is None else str(row[column]) for column in columns))
     Console(markup=False, highlight=False).print(table)
+
+
+DETAILS = ("default", "parameters", "paper", "targeted", "from")
+"""What only `list --json` shows: a terminal has no room for it."""
 
 
 @checks.command("attack")

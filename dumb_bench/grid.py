@@ -9,7 +9,7 @@ import re
 from fractions import Fraction
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 from dumb_bench.errors import InputError
 
@@ -59,7 +59,12 @@ def _plain(value: Any) -> Any:
     raise ValueError(f"expected a number, text, true, false or a list of them, got {value!r}")
 
 
-def _as_strength(value: Any) -> float:
+def strength_of(value: Any) -> float:
+    """Return a strength written as a number or as a fraction such as "8/255".
+
+    Raises:
+        ValueError: it is neither.
+    """
     if isinstance(value, str):
         if not re.fullmatch(r"\s*\d+(\.\d+)?\s*(/\s*\d+(\.\d+)?\s*)?", value):
             raise ValueError(f'expected a number or a fraction such as "8/255", got {value!r}')
@@ -76,9 +81,15 @@ def _as_strength(value: Any) -> float:
 
 Axis = Annotated[list[_T], BeforeValidator(_as_list), Field(min_length=1), AfterValidator(_distinct)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=63)]
-PluginName = Annotated[Choice, BeforeValidator(_as_choice)]
+
+
+def _written(choice: Choice) -> Any:
+    return {"name": choice.name, **dict(choice.params)} if choice.params else choice.name
+
+
+PluginName = Annotated[Choice, BeforeValidator(_as_choice), PlainSerializer(_written)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
-Strength = Annotated[float, BeforeValidator(_as_strength)]
+Strength = Annotated[float, BeforeValidator(strength_of)]
 
 
 class _Table(BaseModel):

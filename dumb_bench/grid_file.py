@@ -93,9 +93,8 @@ def _check_names(grid: Grid, catalogue: Catalogue) -> None:
 def _known(where: str, kind: str, name: str, catalogue: Catalogue) -> None:
     names = [known for known in catalogue.names(kind) if kind != "attacks" or known not in CONTROLS]
     if name not in names:
-        raise InputError(
-            f"{where}: {unknown(kind.removesuffix('ies') + 'y' if kind.endswith('ies') else kind[:-1], name, names)}"
-        )
+        singular = "delivery" if kind == "deliveries" else kind[:-1]
+        raise InputError(f"{where}: {unknown(singular, name, names)} A file of your own: --plugin FILE.")
 
 
 def _where(location: Sequence[int | str]) -> str:

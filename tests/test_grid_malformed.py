@@ -54,6 +54,8 @@ CASES: dict[str, tuple[str, str]] = {
     "no models": ('name = "x"\ntask = "digits"\n' + FGSM, "models: missing; this key is needed"),
     "no source": (changed('source = ["optdigits", "rendered"]\n', ""), "models.source: missing"),
     "no name": (changed('name = "mini"\n', ""), "name: missing; this key is needed"),
+    "a contrast that the grid does not make": (GOOD + '[report]\nprimary = "pgd@0.1"\n', "report.primary: 'pgd@0.1' is not made by this grid. Available: fgsm@0.1, fgsm@0.2, box_blur@1."),
+    "a contrast that is none": (GOOD + '[report]\nprimary = "fgsm@much"\n', "report.primary: expected a number or a fraction"),
     "huge product": (changed("seed = [0]", f"seed = {list(range(60_000))}"), "shorten an axis"),
     "path in a name": (changed('"mini"', '"../../etc/mini"'), "name: expected lower-case letters"),
     "path as a plugin": (changed('"fgsm"', '"../fgsm.py"'), "attacks[0].name: unknown attack '../fgsm.py'"),

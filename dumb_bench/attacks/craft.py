@@ -155,7 +155,7 @@ def bounded(
 ) -> Crafted:
     """Measure how far an output leaves budget and box, then project it."""
     norm = budget_norm(info, settings)
-    outside = float(torch.maximum(-raw.amin(), raw.amax() - 1).clamp_min(0))
+    outside = max(0.0, float(torch.maximum(-raw.amin(), raw.amax() - 1)))
     violation = 0.0
     reached = None
     images = project(raw, clean, norm, strength)

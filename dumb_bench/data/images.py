@@ -39,7 +39,13 @@ def load_split(catalogue: Catalogue, task: str, source: Plugin, split: str) -> S
     info: SourceInfo = entry.info
     if task not in info.tasks:
         raise InputError(f"source {source.name!r}: {unknown('task', task, info.tasks)}")
-    found = entry.call(task, split, **source.as_dict())
+    try:
+        found = entry.call(task, split, **source.as_dict())
+    except InputError:
+        raise
+    except Exception as error:
+        where = f"source {source.name!r}, task {task!r}, split {split!r}"
+        raise InputError(f"{where}: fails with {type(error).__name__}: {error}") from error
     problem = _fault(found, wanted)
     if problem:
         raise InputError(f"source {source.name!r}, task {task!r}, split {split!r}: {problem}")
@@ -86,16 +92,30 @@ def select(split: Split, *, per_class: int, key: tuple[str | int, ...]) -> Split
     """
     if per_class < 1:
         raise InputError(f"images.per_class: expected at least 1, got {per_class}")
-    ranks = [derive_seed(*key, name) for name in split.ids]
-    chosen = []
-    for label in range(int(split.labels.max()) + 1):
-        own = sorted(np.flatnonzero(split.labels == label).tolist(), key=ranks.__getitem__)
+    classes = _ranked(split, key)
+    for label, own in enumerate(classes):
         if len(own) < per_class:
             raise InputError(
                 f"images.per_class: expected at most {len(own)} (class {label} has no more), got {per_class}"
             )
-        chosen.append(own[:per_class])
-    order = np.array(chosen, dtype=np.int64).T.ravel()
+    return _taken(split, [own[place] for place in range(per_class) for own in classes])
+
+
+def whole(split: Split, *, key: tuple[str | int, ...]) -> Split:
+    """Return all images, in an order of which every `select` with the same key is the beginning."""
+    classes = _ranked(split, key)
+    longest = max(map(len, classes))
+    return _taken(split, [own[place] for place in range(longest) for own in classes if place < len(own)])
+
+
+def _ranked(split: Split, key: tuple[str | int, ...]) -> list[list[int]]:
+    """Return the images of each class, in the order that the key and the ids give."""
+    ranks = [derive_seed(*key, name) for name in split.ids]
+    labels = range(int(split.labels.max()) + 1)
+    return [sorted(np.flatnonzero(split.labels == label).tolist(), key=ranks.__getitem__) for label in labels]
+
+
+def _taken(split: Split, order: list[int]) -> Split:
     return Split(split.images[order], split.labels[order], tuple(split.ids[index] for index in order))
 
 
@@ -110,3 +130,8 @@ def attacked_images(catalogue: Catalogue, images: ImagesSpec) -> Split:
         return select(split, per_class=images.per_class, key=(images.task, images.source.name, images.split))
     except InputError as error:
         raise InputError(f"{error} in split {images.split!r} of source {images.source.name!r}") from None
+
+
+def clean_test_images(catalogue: Catalogue, task: str, source: Plugin) -> Split:
+    """Return a source's whole test split, those images first that `attacked_images` gives, in its order."""
+    return whole(load_split(catalogue, task, source, "test"), key=(task, source.name, "test"))

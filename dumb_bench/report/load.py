@@ -36,7 +36,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "delivery", "defence_known", *(f"victim_{key}" for key in (*_MODEL, "recipe", "seed", "id", "params")), "case",
         "white_box", "shared_weights", "n_images", "n_victim_correct", "n_success", "asr", "control", "copied",
     ),
-    "predictions": ("test_id", "predictions"),
+    "predictions": (),
     "failures": (
         "unit_key", "kind", "unit", "attack", "surrogate_id", "image_source", "error_type", "message", "attempts",
         "tests_missing", "host",
@@ -76,7 +76,7 @@ class Results:
     @cached_property
     def predictions(self) -> pd.DataFrame:
         """The victims' labels of every scored test; read when first asked for."""
-        frame: pd.DataFrame = self.tables.read("predictions", COLUMNS["predictions"]).to_pandas()
+        frame: pd.DataFrame = self.tables.read("predictions").to_pandas()
         return frame
 
 
@@ -108,8 +108,10 @@ def read_meta(folder: Path, plan: Mapping[str, Any]) -> Meta:
     )
 
 
-def load(folder: str | Path) -> Results:
+def load(folder: str | Path, *, everything: bool = False) -> Results:
     """Return the results of a folder, right at any moment, during a run too.
+
+    everything: all columns; else those that the report needs.
 
     Raises:
         InputError: it is no result folder.
@@ -117,6 +119,8 @@ def load(folder: str | Path) -> Results:
     """
     tables = CurrentTables(str(folder))
     frames = {
-        name: tables.read(name, columns).to_pandas() for name, columns in COLUMNS.items() if name != "predictions"
+        name: tables.read(name, None if everything else columns).to_pandas()
+        for name, columns in COLUMNS.items()
+        if name != "predictions"
     }
     return Results(Path(folder), meta=read_meta(Path(folder), tables.plan or {}), tables=tables, **frames)

@@ -60,19 +60,19 @@ def run_attack(unit: AttackUnit, state: SlotState, *, margins: bool) -> dict[str
         if any(item.set.control and item.strength == strength for item in unit.wanted):
             made["delta_swap", strength] = delta_swap(crafted, images.images, images.labels, norm, seed_key=seed_key)
     rows: dict[str, list[dict[str, Any]]] = {"attacks": [], "tests": [], "predictions": []}
-    expected = dict(unit.expected)
+    expected = {attack_id: (known, stored) for attack_id, known, stored in unit.expected}
     for item in unit.wanted:
         crafted = made[item.set.control, item.strength]
         sha256 = hashlib.sha256(crafted.images.cpu().numpy().tobytes()).hexdigest()
-        known = expected.get(item.attack_id)
-        if known is not None and known != sha256:
+        known, stored = expected.get(item.attack_id, (sha256, False))
+        if known != sha256:
             raise AttackError(
                 f"{unit.label}: crafted again it differs from the stored set ({sha256[:12]}, stored {known[:12]})"
             )
         delivered = state.deliver(crafted.images, item.delivery)
         answer = _ask(surrogate, unit, item, images, delivered, state)
         common = _common(unit, item, entry, settings, norm)
-        if known is None:
+        if not stored:
             rows["attacks"].append(
                 _attack_row(unit, item, common, crafted, delivered, images, answer, sha256, state, entry.info)
             )

@@ -14,7 +14,7 @@ from dumb_bench.runner.outstanding import Index, outstanding, read_index
 from dumb_bench.runner.plan import build_plan
 from dumb_bench.store.store import Store
 
-EMPTY = Index(frozenset(), frozenset(), {}, frozenset(), frozenset())
+EMPTY = Index(frozenset(), frozenset(), frozenset(), {}, frozenset(), frozenset())
 
 
 def describe_plan(path: Path, catalogue: Catalogue, store_of: Callable[[str], str], max_tests: int) -> dict[str, Any]:

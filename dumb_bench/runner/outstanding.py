@@ -18,13 +18,14 @@ class Index(NamedTuple):
 
     keys: frozenset[str]
     tests: frozenset[str]
-    sets: dict[str, str]
+    attacks: frozenset[str]
+    sets: dict[tuple[str, float | None], str]
     models: frozenset[str]
     clean: frozenset[tuple[str, str, str]]
 
 
 class Outstanding(NamedTuple):
-    """Units to run. recrafted: sets that are stored already and are made again for new victims."""
+    """Units to run. recrafted: sets (each strength is one) that were made before and are made again for new rows."""
 
     units: tuple[Unit, ...]
     tests_done: int
@@ -36,7 +37,7 @@ def read_index(store: Store) -> Index:
     found = store.read_many(
         {
             "tests": ["test_id"],
-            "attacks": ["attack_id", "set_sha256"],
+            "attacks": ["attack_id", "set_id", "strength", "set_sha256"],
             "models": ["model_id"],
             "clean": ["model_id", "test_source", "delivery"],
         }
@@ -45,7 +46,8 @@ def read_index(store: Store) -> Index:
     return Index(
         keys=store.keys(),
         tests=frozenset(found["tests"].column("test_id").to_pylist()),
-        sets=dict(zip(attacks.column("attack_id").to_pylist(), attacks.column("set_sha256").to_pylist(), strict=True)),
+        attacks=frozenset(attacks.column("attack_id").to_pylist()),
+        sets={(row["set_id"], row["strength"]): row["set_sha256"] for row in attacks.to_pylist()},
         models=frozenset(name for name in found["models"].column("model_id").to_pylist() if store.has_artifact(name)),
         clean=frozenset(zip(*(clean.column(name).to_pylist() for name in clean.column_names), strict=True)),
     )
@@ -82,8 +84,13 @@ def outstanding(plan: Plan, index: Index) -> Outstanding:
                     wanted.setdefault(base.id, []).append(Wanted(item.spec, strength, delivery, kept))
     recrafted = 0
     for key, rows in wanted.items():
-        expected = tuple((row.attack_id, index.sets[row.attack_id]) for row in rows if row.attack_id in index.sets)
-        recrafted += len(expected)
+        made = {(row.set.id, row.strength): row.attack_id for row in rows if (row.set.id, row.strength) in index.sets}
+        recrafted += len(made)
+        expected = tuple(
+            (row.attack_id, index.sets[row.set.id, row.strength], row.attack_id in index.attacks)
+            for row in rows
+            if (row.set.id, row.strength) in made
+        )
         units.append(AttackUnit(bases[key], tuple(rows), expected))
     return Outstanding(tuple(units), total - left, recrafted)
 

@@ -15,7 +15,15 @@ from dumb_bench.data.tasks import Task, task_named
 from dumb_bench.errors import InputError
 from dumb_bench.grid import Choice, Grid
 from dumb_bench.recipes import resolve_recipe
-from dumb_bench.runner.plan_attacks import PlannedAttack, Refused, attacks_of, controls_of, resolved, usable
+from dumb_bench.runner.plan_attacks import (
+    PlannedAttack,
+    Refused,
+    attacks_of,
+    check_primary,
+    controls_of,
+    resolved,
+    usable,
+)
 from dumb_bench.spec import ImagesSpec, ModelSpec, Plugin, SetSpec, SurrogateSpec
 
 MAX_TESTS = 5_000_000
@@ -80,6 +88,7 @@ def build_plan(grid: Grid, catalogue: Catalogue, where: str = "grid", max_tests:
     try:
         _check_size(grid, max_tests)
         attacks = attacks_of(grid, catalogue)
+        check_primary(grid, attacks)
         surrogates: dict[str, SurrogateSpec] = {}
         victims: dict[str, ModelSpec] = {}
         refused: list[Refused] = []
@@ -149,7 +158,8 @@ def _models(
         try:
             balances_of.parse(balance, len(task.classes))
         except InputError as error:
-            raise InputError(f"models.balance: {error}") from None
+            where = role if getattr(grid, role).balance is not None else "models"
+            raise InputError(f"{where}.balance: {error}") from None
         balances.append(balance)
     sources = plugins("sources", "source", grid.axis(role, "source"))
     for source in sources:

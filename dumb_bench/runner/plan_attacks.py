@@ -10,7 +10,7 @@ from dumb_bench.attacks.craft import budget_norm
 from dumb_bench.catalogue import Catalogue, all_params
 from dumb_bench.data.tasks import Task
 from dumb_bench.errors import InputError
-from dumb_bench.grid import Choice, Grid
+from dumb_bench.grid import Choice, Grid, strength_of
 from dumb_bench.spec import AttackSpec, Plugin
 
 
@@ -109,3 +109,28 @@ def controls_of(attacks: Iterable[PlannedAttack], catalogue: Catalogue) -> list[
             plugin = catalogue.resolve("attacks", "sign_noise", {"norm": norm})
             controls.append(PlannedAttack(AttackSpec(plugin), noise.info, tuple(sorted(strengths)), norm))
     return controls
+
+
+def check_primary(grid: Grid, attacks: Iterable[PlannedAttack]) -> None:
+    """Check that the declared contrast is one of the grid's.
+
+    Raises:
+        InputError: it is not written `attack@strength`, or the grid does not make it.
+    """
+    primary = grid.report.primary
+    if primary is None:
+        return
+    name, _, text = primary.partition("@")
+    made = {
+        (item.spec.attack.name, strength): f"{item.spec.attack.name}@{'' if strength is None else f'{strength:g}'}"
+        for item in attacks
+        for strength in item.strengths
+    }
+    try:
+        wanted = strength_of(text) if text else None
+    except ValueError as error:
+        raise InputError(f"report.primary: {error}; write attack@strength, as in pgd@8/255") from None
+    if not any(found == name and (strength == wanted or wanted is None) for found, strength in made):
+        raise InputError(
+            f"report.primary: {primary!r} is not made by this grid. Available: {', '.join(made.values())}."
+        )

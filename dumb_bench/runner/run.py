@@ -122,7 +122,8 @@ def run_grid(path: Path, catalogue: Catalogue, options: RunOptions, watcher: Wat
 
 def _to_run(left: Outstanding, store: Store, retry: bool) -> tuple[list[Unit], frozenset[str]]:
     """Return the units to run, without those that have failed before (unless they are to be tried again)."""
-    failures = store.failures().to_pylist()
+    asked = {unit.key for unit in left.units}
+    failures = [row for row in store.failure_rows() if row["unit_key"] in asked]
     if retry:
         store.drop_failures([row["unit_key"] for row in failures])
         failures = []

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from dumb_bench.catalogue import Catalogue
 from dumb_bench.data.base import Split
-from dumb_bench.data.images import attacked_images, load_split
+from dumb_bench.data.images import attacked_images, clean_test_images
 from dumb_bench.errors import DamagedFileError
 from dumb_bench.evaluation import Labels, mean_logits_of
 from dumb_bench.models.predictor import networks
@@ -70,10 +70,10 @@ class SlotState:
         return self._sets[spec]
 
     def test_split(self, task: str, source: Plugin) -> ImageSet:
-        """Return the whole test split of a source."""
+        """Return the whole test split of a source, in an order that begins as every image set of it does."""
         key = (task, source)
         if key not in self._tests:
-            self._tests[key] = as_images(load_split(self.catalogue, task, source, "test"), self.device)
+            self._tests[key] = as_images(clean_test_images(self.catalogue, task, source), self.device)
         return self._tests[key]
 
     def deliver(self, images: Tensor, delivery: str) -> Tensor:

@@ -110,13 +110,13 @@ class Wanted:
 class AttackUnit:
     """One attack on one surrogate and image source: crafted once, delivered, scored on the victims still missing.
 
-    `expected` maps the attack ids that are stored already to the sha256 of their images: a set that is crafted again
-    must match it.
+    `expected` holds, for the attack ids whose set was made before, the sha256 of its images, which the set crafted
+    again must match, and whether the `attacks` row is stored too.
     """
 
     base: SetSpec
     wanted: tuple[Wanted, ...]
-    expected: tuple[tuple[str, str], ...] = ()
+    expected: tuple[tuple[str, str, bool], ...] = ()
 
     @cached_property
     def key(self) -> str:

@@ -81,7 +81,8 @@ MODELS = pa.schema(
 )
 """One row a model. `test_source`, `test_delivery`, `clean_*` are lists of equal length, one entry a clean test set.
 `degenerate` is null for a healthy model, else the sentence that says why it is not. `clean_logits` holds each test
-set's logits flattened, (N * K,)."""
+set's logits flattened, (N * K,). Both hold the whole test
+split; their first entries follow `images.index`."""
 
 CLEAN = pa.schema(
     {

@@ -47,26 +47,26 @@ def open_store(results: str, plan: dict[str, Any], store: str | None) -> Store:
 def read_status(results: str, store: str | None = None) -> dict[str, Any]:
     """Return what is done, running and failed.
 
-    `running`: units that a run has started and not ended, if that run has not ended either. Where the store is gone (a
-    result folder that was copied away) the folder's own tables are counted.
+    `running`: units that a run has started and not ended, if that run has not ended either. The folder's own tables
+    count too, where they are of its plan: a copied folder is done without its store.
     """
     folder = ResultFolder.open(results, create=False)
     plan = read_plan(folder)
     rows = list(planned_rows(plan))
+    written = folder.rows() if folder.plan_digest() == plan["digest"] else {}
+    tests_done, models_done, failures = written.get("tests", 0), written.get("models", 0), []
     try:
         held = open_store(results, plan, store)
     except InputError:
         if store:
             raise
-        counts = folder.rows()
-        tests_done, models_done = counts.get("tests", 0), counts.get("models", 0)
-        failures = folder.read_table("failures").to_pylist() if counts else []
+        failures = folder.read_table("failures").to_pylist() if written else []
     else:
         found = held.read_many({"tests": ["test_id"], "models": ["model_id"]})
         done = frozenset(found["tests"].column("test_id").to_pylist())
-        tests_done = sum(row.repeats for row in rows if row.test_id in done)
-        models_done = len(frozenset(found["models"].column("model_id").to_pylist()) & plan["models"].keys())
         trained = frozenset(found["models"].column("model_id").to_pylist())
+        tests_done = max(tests_done, sum(row.repeats for row in rows if row.test_id in done))
+        models_done = max(models_done, len(trained & plan["models"].keys()))
         failures = standing_failures(held, plan, (row for row in rows if row.test_id not in done), trained)
     events = read_events(folder.place)
     return {

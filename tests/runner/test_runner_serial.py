@@ -151,6 +151,45 @@ def test_models_carry_their_clean_answers(mini_run: Path) -> None:
         assert json.loads(row.recipe_params)["epochs"] == 1
 
 
+def test_clean_predictions_begin_with_the_attacked_images(mini_run: Path) -> None:
+    tests = frame(mini_run, "tests").merge(frame(mini_run, "predictions"), left_on="scored_as", right_on="test_id")
+    identity = tests[tests.attack == "identity"].drop_duplicates(["victim_id", "image_source"])
+    models = frame(mini_run, "models").set_index("model_id")
+    for row in identity.itertuples():
+        model = models.loc[row.victim_id]
+        place = model.test_source.tolist().index(row.image_source)
+        assert np.array_equal(model.clean_predictions[place][:20], row.predictions)
+
+
+def test_the_resolved_grid_is_a_grid_of_the_same_plan(mini_run: Path, command: Callable[..., Ended]) -> None:
+    original, resolved = (
+        json.loads(command("plan", mini_run / name, "--results", mini_run, "--json").out)
+        for name in ("grid.toml", "grid.resolved.toml")
+    )
+    assert original["done"] == resolved["done"] == original["units"]
+    assert {**original, "estimate": None} == {**resolved, "estimate": None}
+
+
+def test_a_late_delivery_crafts_the_same_set_again(
+    copy: Path, run: Callable[..., Ended], command: Callable[..., Ended], write: Callable[..., Path]
+) -> None:
+    text = mini_grid().replace("per_class = 10", 'per_class = 10\ndeliveries = ["uint8", "float32"]')
+    planned = json.loads(command("plan", write(text), "--results", copy, "--json").out)
+    assert planned["recrafted"] == 2 * 2 * 4 + 2 * 4  # each set at each strength was made before
+    assert run(copy, text).code == 0
+    tests, attacks = frame(copy, "tests"), frame(copy, "attacks")
+    assert len(tests) == 128 and set(tests.delivery) == {"uint8", "float32"}
+    assert attacks.groupby(["set_id", "strength"]).set_sha256.nunique().eq(1).all()
+    exact = attacks[(attacks.delivery == "float32") & (attacks.norm == "linf")]
+    assert (exact.mean_linf == exact.mean_linf_delivered).all()
+
+
+def test_load_gives_every_column(mini_run: Path) -> None:
+    found = dumb_bench.load(mini_run)
+    for name in TABLES:
+        assert list(getattr(found, name).columns) == list(frame(mini_run, name).columns)
+
+
 def test_the_same_command_again_does_nothing(copy: Path, run: Callable[..., Ended]) -> None:
     before = (copy / "manifest.json").read_bytes(), (copy / "tables/tests/part-0.parquet").stat().st_mtime_ns
     ended = run(copy, mini_grid())
