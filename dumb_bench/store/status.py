@@ -54,7 +54,8 @@ def read_status(results: str, store: str | None = None) -> dict[str, Any]:
     plan = read_plan(folder)
     rows = list(planned_rows(plan))
     written = folder.rows() if folder.plan_digest() == plan["digest"] else {}
-    tests_done, models_done, failures = written.get("tests", 0), written.get("models", 0), []
+    tests_done, models_done = written.get("tests", 0), written.get("models", 0)
+    failures: list[dict[str, Any]] = []
     try:
         held = open_store(results, plan, store)
     except InputError:
