@@ -13,7 +13,6 @@ from typing import Any
 import tomli_w
 
 from dumb_bench.catalogue import Catalogue
-from dumb_bench.errors import DamagedFileError
 from dumb_bench.grid_file import read_grid
 from dumb_bench.runner.driver import Driver, Executor, Tally, Watcher
 from dumb_bench.runner.execute import SlotSettings, Worker
@@ -24,6 +23,7 @@ from dumb_bench.runner.serial import SerialExecutor
 from dumb_bench.runner.units import AttackUnit, TrainUnit, Unit
 from dumb_bench.store.assemble import assemble
 from dumb_bench.store.events import EventLog
+from dumb_bench.store.quarantine import quarantine
 from dumb_bench.store.results import ResultFolder
 from dumb_bench.store.status import default_store
 from dumb_bench.store.store import Store
@@ -87,14 +87,19 @@ def run_grid(path: Path, catalogue: Catalogue, options: RunOptions, watcher: Wat
         say(f"left out: {refused.what}: {refused.reason}")
     store = Store.open(options.store)
     folder = ResultFolder.open(options.results)
+    summary = Summary(sum(plan.counts[key] for key in ("tests", "control_tests")))
+    summary.quarantined = _set_aside(folder)
     document = plan_document(plan, "" if options.store == default_store(options.results) else store.uri)
     folder.write_text("grid.toml", text)
     folder.write_text("grid.resolved.toml", tomli_w.dumps(_without_none(grid.model_dump(mode="json"))))
     folder.write_text("plan.json", json.dumps(document, indent=1))
-    counts = plan.counts
-    summary = Summary(counts["tests"] + counts["control_tests"])
+    if not summary.quarantined and folder.plan_digest() not in (None, document["digest"]):
+        say(
+            f"{options.results}: holds the tables of another plan; "
+            "they make room for this one's (the store keeps all rows)"
+        )
     with EventLog(folder.place) as log:
-        log.append("run_started", grid=grid.name, plan=document["digest"], **counts)
+        log.append("run_started", grid=grid.name, plan=document["digest"], **plan.counts)
         for _ in range(MAX_ROUNDS):
             left = outstanding(plan, read_index(store))
             units, known = _to_run(left, store, options.retry_failed)
@@ -111,7 +116,7 @@ def run_grid(path: Path, catalogue: Catalogue, options: RunOptions, watcher: Wat
             damaged += [damage.path for damage in store.damaged[before:]]
             if summary.interrupted or not damaged:
                 break
-        summary.quarantined = [f"{damage.path}: {damage.reason}" for damage in store.damaged]
+        summary.quarantined += [f"{damage.path}: {damage.reason}" for damage in store.damaged]
         summary.failures = tables["failures"].num_rows
         if units or _stale(folder, document):
             folder.write_tables(tables, plan_digest=document["digest"])
@@ -184,11 +189,16 @@ def _execute(
 
 
 def _stale(folder: ResultFolder, document: dict[str, Any]) -> bool:
-    """Whether a folder's tables are not those of the plan, or are damaged."""
-    try:
-        return folder.plan_digest() != document["digest"] or bool(folder.check())
-    except DamagedFileError:
-        return True
+    """Whether a folder's tables are not those of the plan, or are not all there."""
+    return folder.plan_digest() != document["digest"] or bool(folder.check())
+
+
+def _set_aside(folder: ResultFolder) -> list[str]:
+    """Move the damaged files of a result folder to its quarantine; they are written again from the store."""
+    found = folder.check()
+    for damage in found:
+        quarantine(folder.place, damage)
+    return [f"{folder.place.name}: {damage.path}: {damage.reason}" for damage in found]
 
 
 def _without_none(value: Any) -> Any:

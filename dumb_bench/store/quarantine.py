@@ -34,7 +34,8 @@ def quarantine(place: Place, damage: Damage, files: Sequence[str] | None = None)
                 place.write(f"{target}.reason.json", seal({**damage._asdict(), "noticed_at": noticed}))
             if place.exists(path):
                 place.move(path, target)
-                place.prune(path.rpartition("/")[0])
+                if "/" in path:
+                    place.prune(path.rpartition("/")[0])
     except FileNotFoundError:
         return True  # another process was faster
     except OSError:

@@ -251,6 +251,26 @@ def damage(path: Path, chance: random.Random) -> str:
     return f"bit flipped at {place}"
 
 
+@pytest.mark.parametrize("name", ["tables/tests/part-0.parquet", "manifest.json"])
+def test_a_damaged_result_file_is_named_by_the_next_run_and_kept_aside(
+    name: str, mini_run: Path, copy: Path, run: Callable[..., Ended]
+) -> None:
+    target = copy / name
+    target.write_bytes(target.read_bytes()[:-20])
+    ended = run(copy, mini_grid())
+    assert ended.code == 0
+    assert name in ended.err and "quarantine" in ended.err
+    assert [
+        path.name for path in (copy / "quarantine" / name).parent.iterdir() if path.suffix != ".json"
+    ] or name.endswith("json")
+    assert_same_tables(mini_run, copy)
+
+
+def test_another_plan_of_the_same_name_is_said(copy: Path, run: Callable[..., Ended]) -> None:
+    assert "holds the tables of another plan" not in run(copy, mini_grid()).err
+    assert "holds the tables of another plan" in run(copy, mini_grid(attacks=BLUR)).err
+
+
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("where", ["segments", "artifacts", "tables"])
 def test_a_damaged_file_is_named_set_aside_and_done_again(
