@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from dumb_bench.errors import DamagedFileError, InputError
-from dumb_bench.store.filesystem import Place, checked
 from dumb_bench.store.parts import checked_key
+from dumb_bench.store.place import Place, checked
 from dumb_bench.store.quarantine import Damage, quarantine
 from dumb_bench.store.sealed import seal, unseal
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from dumb_bench.store import parts, segments
 from dumb_bench.store.batch import Batch, merge
-from dumb_bench.store.filesystem import Place
+from dumb_bench.store.place import Place
 from dumb_bench.store.reader import Layout, Reader
 from dumb_bench.store.segments import Manifest
 

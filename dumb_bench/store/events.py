@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
-from dumb_bench.store.filesystem import LocalPlace, Place
+from dumb_bench.store.filesystem import LocalPlace
+from dumb_bench.store.place import Place
 
 FILE = "events.jsonl"
 FOLDER = "events"

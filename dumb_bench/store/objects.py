@@ -8,7 +8,7 @@ import urllib.parse
 from typing import Any
 
 from dumb_bench.errors import InputError
-from dumb_bench.store.filesystem import Entry, Place, checked, one_line, temporary
+from dumb_bench.store.place import Entry, Place, checked, one_line, temporary
 
 
 class ObjectPlace(Place):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from dumb_bench.store.filesystem import Place
+from dumb_bench.store.place import Place
 from dumb_bench.store.sealed import seal
 
 FOLDER = "quarantine"

@@ -9,8 +9,8 @@ from typing import NamedTuple, TypeVar
 from dumb_bench.errors import DamagedFileError
 from dumb_bench.store import parts, segments
 from dumb_bench.store.batch import Batch, of_unit
-from dumb_bench.store.filesystem import Place
 from dumb_bench.store.parquet import Wanted
+from dumb_bench.store.place import Place
 from dumb_bench.store.quarantine import Damage, quarantine
 from dumb_bench.store.segments import Manifest
 

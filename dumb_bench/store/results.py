@@ -16,8 +16,9 @@ import pyarrow as pa
 
 from dumb_bench.errors import DamagedFileError, InputError, SchemaError, unknown
 from dumb_bench.store import schema
-from dumb_bench.store.filesystem import Place
+from dumb_bench.store.filesystem import place_at
 from dumb_bench.store.parquet import dumps, loads, names_of
+from dumb_bench.store.place import Place
 from dumb_bench.store.quarantine import Damage
 from dumb_bench.store.sealed import seal, unseal
 
@@ -40,7 +41,7 @@ class ResultFolder:
         Raises:
             InputError: it does not exist, or cannot be created or written.
         """
-        return cls(Place.at(uri, create=create))
+        return cls(place_at(uri, create=create))
 
     def write_tables(self, tables: Mapping[str, pa.Table], *, plan_digest: str) -> None:
         """Replace all tables, sorted; those not given become empty. The same rows give the same bytes.

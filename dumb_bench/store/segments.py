@@ -15,9 +15,9 @@ import pyarrow as pa
 from dumb_bench.errors import DamagedFileError, SchemaError
 from dumb_bench.spec import digest
 from dumb_bench.store.batch import UNIT, Batch
-from dumb_bench.store.filesystem import Place
 from dumb_bench.store.parquet import Wanted, dumps, loads
 from dumb_bench.store.parts import UNIT_TABLES
+from dumb_bench.store.place import Place
 from dumb_bench.store.sealed import seal, unseal
 
 FOLDER = "segments"

@@ -11,8 +11,9 @@ import pyarrow as pa
 from dumb_bench.errors import DamagedFileError, InputError
 from dumb_bench.store import artifacts, compaction, parts, schema
 from dumb_bench.store.batch import without_unit
-from dumb_bench.store.filesystem import Place
+from dumb_bench.store.filesystem import place_at
 from dumb_bench.store.parquet import names_of
+from dumb_bench.store.place import Place
 from dumb_bench.store.quarantine import Damage
 from dumb_bench.store.reader import Reader
 from dumb_bench.store.sealed import seal, unseal
@@ -40,7 +41,7 @@ class Store:
         Raises:
             InputError: it does not exist, cannot be created or written, or a newer version laid it out.
         """
-        place = Place.at(uri, create=create)
+        place = place_at(uri, create=create)
         try:
             layout = unseal(_ABOUT, place.read(_ABOUT)).get("layout")
         except (FileNotFoundError, DamagedFileError):

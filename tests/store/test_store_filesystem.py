@@ -11,8 +11,9 @@ import pytest
 
 from dumb_bench.errors import InputError
 from dumb_bench.store import filesystem
-from dumb_bench.store.filesystem import LocalPlace, Place
+from dumb_bench.store.filesystem import LocalPlace, place_at
 from dumb_bench.store.objects import ObjectPlace
+from dumb_bench.store.place import Place
 
 BAD = ["", "/etc/passwd", "../x", "a/../../x", "a//b", "a/", ".", "a/./b", "a\\b", "C:/x", "a\x00b", "a\nb", "a\x7f"]
 
@@ -20,7 +21,7 @@ BAD = ["", "/etc/passwd", "../x", "a/../../x", "a//b", "a/", ".", "a/./b", "a\\b
 @pytest.fixture(params=["local", "bucket"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     if request.param == "local":
-        return Place.at(tmp_path / "place")
+        return place_at(tmp_path / "place")
     found: Place = request.getfixturevalue("bucket")
     return found
 
@@ -59,11 +60,11 @@ def test_names_stay_inside(place: Place, name: str) -> None:
 
 
 def test_a_place_survives_a_pickle(tmp_path: Path) -> None:
-    place = Place.at(tmp_path / "p")
+    place = place_at(tmp_path / "p")
     place.write("x", b"1")
     assert pickle.loads(pickle.dumps(place)).read("x") == b"1"
-    assert Place.at(place.uri, create=False).read("x") == b"1"
-    assert Place.at(f"file://{tmp_path / 'p'}", create=False).read("x") == b"1"
+    assert place_at(place.uri, create=False).read("x") == b"1"
+    assert place_at(f"file://{tmp_path / 'p'}", create=False).read("x") == b"1"
 
 
 def test_refusals_are_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,12 +72,12 @@ def test_refusals_are_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyP
     refused = ["", "a\0b", "ftp://host/x", tmp_path / "file", tmp_path / "file" / "below", "s3://"]
     for where in refused:
         with pytest.raises(InputError) as caught:
-            Place.at(where)
+            place_at(where)
         assert "\n" not in str(caught.value)
     with pytest.raises(InputError, match="cannot be read"):
-        Place.at(tmp_path / "none", create=False)
+        place_at(tmp_path / "none", create=False)
     with pytest.raises(InputError, match="cannot be read"):
-        Place.at(tmp_path / "file", create=False)
+        place_at(tmp_path / "file", create=False)
     assert not (tmp_path / "none").exists()
 
 
@@ -88,8 +89,8 @@ def test_a_read_only_folder_is_refused_for_writing_only(tmp_path: Path, monkeypa
         if os.access(folder, os.W_OK):  # root: permissions say nothing, so the file system has to
             monkeypatch.setattr(Path, "touch", _read_only)
         with pytest.raises(InputError, match="archive: cannot be written: "):
-            Place.at(folder)
-        assert Place.at(folder, create=False).read("x") == b"1"
+            place_at(folder)
+        assert place_at(folder, create=False).read("x") == b"1"
     finally:
         folder.chmod(0o755)
 

@@ -14,7 +14,8 @@ import pytest
 from dumb_bench.errors import DamagedFileError, InputError, SchemaError
 from dumb_bench.store import schema
 from dumb_bench.store.events import EventLog, read_events
-from dumb_bench.store.filesystem import Place
+from dumb_bench.store.filesystem import place_at
+from dumb_bench.store.place import Place
 from dumb_bench.store.results import ResultFolder
 from dumb_bench.store.sealed import seal, unseal
 
@@ -168,7 +169,7 @@ def test_events(results: ResultFolder) -> None:
 
 
 def test_a_torn_event_is_skipped_and_closed(tmp_path: Path) -> None:
-    place = Place.at(tmp_path)
+    place = place_at(tmp_path)
     log = EventLog(place)
     log.append("one")
     with (tmp_path / "events.jsonl").open("ab") as stream:

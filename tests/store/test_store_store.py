@@ -16,7 +16,8 @@ import pytest
 
 from dumb_bench.errors import InputError, SchemaError
 from dumb_bench.store import compaction, parts, schema, segments
-from dumb_bench.store.filesystem import LocalPlace, Place
+from dumb_bench.store.filesystem import LocalPlace
+from dumb_bench.store.place import Place
 from dumb_bench.store.store import Store
 
 Make = Callable[..., tuple[str, dict[str, pa.Table]]]
