@@ -131,9 +131,8 @@ def test_plugins_that_break_lose_only_their_own_tests(mini_run: Path, tmp_path: 
     shared = shared[shared.attack.isin(["fgsm", "box_blur", "identity"])]
     pd.testing.assert_frame_equal(shared, serial.loc[shared.index])
 
-    before = time.monotonic()
     again, out = run(tmp_path / "mini", text, "--plugin", str(plugin), "--slots", "2")
-    assert again == 3 and "nothing to do" in out and time.monotonic() - before < 120
+    assert again == 3 and "nothing done: what is missing has failed before" in out
     status = subprocess.run([SCRIPT, "status", tmp_path / "mini"], capture_output=True, text=True, check=True).stdout
     assert "failed: 6" in status and "the attack's own reason" in status
 
