@@ -71,12 +71,20 @@ def strength_of(value: Any) -> float:
         upper, _, lower = value.partition("/")
         if lower and Fraction(lower.strip()) == 0:
             raise ValueError(f"division by zero in {value!r}")
-        return float(Fraction(upper.strip()) / Fraction(lower.strip() or "1"))
+        return _finite(Fraction(upper.strip()) / Fraction(lower.strip() or "1"))
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f'expected a number or a fraction such as "8/255", got {value!r}')
-    if not abs(value) < float("inf"):
-        raise ValueError(f"expected a finite number, got {value!r}")
-    return float(value)
+    return _finite(value)
+
+
+def _finite(value: float | Fraction) -> float:
+    try:
+        number = float(value)
+    except OverflowError:
+        number = float("inf")
+    if not abs(number) < float("inf"):
+        raise ValueError("expected a finite number")
+    return number
 
 
 Axis = Annotated[list[_T], BeforeValidator(_as_list), Field(min_length=1), AfterValidator(_distinct)]

@@ -78,6 +78,11 @@ class Plugin:
         return {key: list(value) if isinstance(value, tuple) else value for key, value in self.params}
 
 
+def delivery_id(delivery: Plugin) -> str:
+    """Return what an id holds of a delivery: its name; where its code is not the package's, the fingerprint too."""
+    return delivery.name if delivery.fingerprint == "1" else f"{delivery.name}#{delivery.fingerprint}"
+
+
 POINT = Plugin("point")
 NONE = Plugin("none")
 

@@ -41,6 +41,8 @@ CASES: dict[str, tuple[str, str]] = {
     "strength is text": (changed("[0.1, 0.2]", '["much"]'), 'attacks[0].strength[0]: expected a number or a fraction such as "8/255"'),
     "strength divides by zero": (changed("[0.1, 0.2]", '["8/0"]'), "attacks[0].strength[0]: division by zero"),
     "strength is infinite": (changed("[0.1, 0.2]", "[inf]"), "attacks[0].strength[0]: expected a finite number"),
+    "strength beyond any float": (changed("[0.1, 0.2]", "[" + "9" * 401 + "]"), "attacks[0].strength[0]: expected a finite number"),
+    "balance that the images do not allow": (changed('["50/50"]', '["1/99"]'), "at balance '1/99'"),
     "same strength twice": (changed("[0.1, 0.2]", "[0.1, 0.1]"), "attacks[0].strength: 0.1 is given twice"),
     "balance not summing to 100": (changed('["50/50"]', '["30/60"]'), "models.balance:"),
     "balance of three": (changed('["50/50"]', '["30/30/40"]'), "models.balance:"),

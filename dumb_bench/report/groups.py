@@ -8,7 +8,6 @@ posteriors, deliveries, tasks, ...): only the keys that vary in the grid are spe
 from __future__ import annotations
 
 import json
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,10 +41,12 @@ def strength_text(strength: float | None, norm: str | None) -> str:
 
 def parse_primary(text: str | None) -> tuple[str, float | None]:
     """Return attack and strength of a declared contrast such as `pgd@8/255`; strength None for `tuned` or none."""
+    from dumb_bench.grid import strength_of
+
     name, _, value = (text or "").partition("@")
     try:
-        return name.strip(), float(Fraction(value.strip())) if value.strip() not in ("", "tuned") else None
-    except (ValueError, ZeroDivisionError):
+        return name.strip(), strength_of(value) if value.strip() not in ("", "tuned") else None
+    except ValueError:
         return name.strip(), None
 
 

@@ -37,7 +37,7 @@ class _Answer(NamedTuple):
     fooled: int | None
 
 
-def run_attack(unit: AttackUnit, state: SlotState, *, margins: bool) -> dict[str, pa.Table]:
+def run_attack(unit: AttackUnit, state: SlotState) -> dict[str, pa.Table]:
     """Run a unit; return its rows of `attacks`, `tests` and `predictions`.
 
     Raises:
@@ -69,7 +69,7 @@ def run_attack(unit: AttackUnit, state: SlotState, *, margins: bool) -> dict[str
             raise AttackError(
                 f"{unit.label}: crafted again it differs from the stored set ({sha256[:12]}, stored {known[:12]})"
             )
-        delivered = state.deliver(crafted.images, item.delivery)
+        delivered = state.deliver(crafted.images, item.delivery.name)
         answer = _ask(surrogate, unit, item, images, delivered, state)
         common = _common(unit, item, entry, settings, norm)
         if not stored:
@@ -77,7 +77,7 @@ def run_attack(unit: AttackUnit, state: SlotState, *, margins: bool) -> dict[str
                 _attack_row(unit, item, common, crafted, delivered, images, answer, sha256, state, entry.info)
             )
         for victim, test_id in zip(item.victims, item.test_ids, strict=True):
-            test, prediction = _score(unit, item, common, victim, test_id, images, delivered, answer, state, margins)
+            test, prediction = _score(unit, item, common, victim, test_id, images, delivered, answer, state)
             rows["tests"].append(test)
             rows["predictions"].append(prediction)
     return {name: schema.table(name, found) for name, found in rows.items()}
@@ -116,7 +116,7 @@ def _ask(
     if surrogate is None:
         return _Answer(None, None, None, None, None)
     members = tuple(surrogate.members)
-    clean = labels_of(mean_logits_of(members, state.deliver(images.images, item.delivery)))
+    clean = labels_of(mean_logits_of(members, state.deliver(images.images, item.delivery.name)))
     logits = mean_logits_of(members, delivered)
     predictions = labels_of(logits)
     correct = clean == images.truth
@@ -144,7 +144,7 @@ def _common(
         "strength": item.strength,
         "targeted": spec.attack.targeted,
         "image_source": spec.images.source.label,
-        "delivery": item.delivery,
+        "delivery": item.delivery.name,
     }
 
 
@@ -205,14 +205,13 @@ def _score(
     delivered: Tensor,
     answer: _Answer,
     state: SlotState,
-    margins: bool,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Score one victim: a row of `tests` and one of `predictions`."""
     spec = item.set
     logits = mean_logits_of(state.model(victim), delivered)
     predictions = labels_of(logits)
     raw = state.clean_labels(victim, spec.images, "float32")
-    clean = state.clean_labels(victim, spec.images, item.delivery)
+    clean = state.clean_labels(victim, spec.images, item.delivery.name)
     classes = len(task_named(spec.images.task, state.catalogue).classes)
     counts = count(images.truth, raw, clean, predictions, classes)
     columns = {key: value for key, value in victim.columns.items() if key != "params"}
@@ -237,14 +236,12 @@ def _score(
         test |= {f"surrogate_{key}": value for key, value in surrogate.items()}
         test |= relate([member.columns for member in members], victim.columns)._asdict()
         test["train_overlap"] = _overlap(members, victim, state)
-    prediction = {"test_id": test_id, "predictions": predictions.tolist()}
-    if margins:
-        prediction["margins"] = margins_of(logits, images.labels).cpu().numpy().astype(np.float16)
-    return test, prediction
+    margins = margins_of(logits, images.labels).cpu().numpy().astype(np.float16)
+    return test, {"test_id": test_id, "predictions": predictions.tolist(), "margins": margins}
 
 
 def _overlap(members: tuple[ModelSpec, ...], victim: ModelSpec, state: SlotState) -> float:
     """Return the Jaccard index of the training images of surrogate and victim."""
-    own = frozenset().union(*(state.training_ids(member) for member in members))
+    own = frozenset[tuple[str, str]]().union(*(state.training_ids(member) for member in members))
     theirs = state.training_ids(victim)
     return len(own & theirs) / len(own | theirs)

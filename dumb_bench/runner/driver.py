@@ -61,7 +61,6 @@ class Tally:
     failed: int = 0
     tests: int = 0
     cpu_seconds: dict[str, float] = field(default_factory=dict)
-    damaged_models: list[str] = field(default_factory=list)
     interrupted: bool = False
 
 
@@ -162,7 +161,6 @@ class Driver:
             return
         if fault.damaged:
             self._store.drop_artifact(fault.damaged, fault.message)
-            tally.damaged_models.append(fault.damaged)
             state.frontier.settle(key, well=False)
             self._log.append("model_damaged", model=fault.damaged, message=fault.message)
             return

@@ -30,7 +30,6 @@ class SlotSettings:
     store: str
     catalogue: Catalogue
     device: str
-    margins: bool
 
 
 class Worker:
@@ -61,7 +60,7 @@ class Worker:
             return run_train(unit, self.state)
         if isinstance(unit, CleanUnit):
             return run_clean(unit, self.state)
-        return run_attack(unit, self.state, margins=self.settings.margins)
+        return run_attack(unit, self.state)
 
 
 def fault_of(error: Exception) -> Fault:

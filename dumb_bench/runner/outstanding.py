@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from dumb_bench.runner.frontier import Task
 from dumb_bench.runner.plan import Plan
-from dumb_bench.runner.plan_file import clean_sources
-from dumb_bench.runner.units import AttackUnit, CleanSet, CleanUnit, ImagesUnit, TrainUnit, Unit, Wanted
+from dumb_bench.runner.plan_file import clean_sets
+from dumb_bench.runner.units import AttackUnit, CleanUnit, ImagesUnit, TrainUnit, Unit, Wanted
 from dumb_bench.spec import SetSpec
 from dumb_bench.store.store import Store
 
@@ -21,7 +21,7 @@ class Index(NamedTuple):
     attacks: frozenset[str]
     sets: dict[tuple[str, float | None], str]
     models: frozenset[str]
-    clean: frozenset[tuple[str, str, str]]
+    clean: frozenset[tuple[str, str]]
 
 
 class Outstanding(NamedTuple):
@@ -39,7 +39,7 @@ def read_index(store: Store) -> Index:
             "tests": ["test_id"],
             "attacks": ["attack_id", "set_id", "strength", "set_sha256"],
             "models": ["model_id"],
-            "clean": ["model_id", "test_source", "delivery"],
+            "clean": ["model_id", "test_set"],
         }
     )
     attacks, clean = found["attacks"], found["clean"]
@@ -57,13 +57,11 @@ def outstanding(plan: Plan, index: Index) -> Outstanding:
     """Return the units that a plan still needs."""
     units: list[Unit] = [unit for item in plan.image_sets if (unit := ImagesUnit(item)).key not in index.keys]
     for model in plan.models.values():
-        asked = tuple(
-            CleanSet(source, delivery) for source in clean_sources(plan, model) for delivery in plan.deliveries
-        )
+        asked = clean_sets(plan, model)
         if model.id not in index.models:
             units.append(TrainUnit(model, asked))
             continue
-        missing = tuple(item for item in asked if (model.id, item.source.label, item.delivery) not in index.clean)
+        missing = tuple(item for item in asked if (model.id, item.id(model.task)) not in index.clean)
         if missing:
             units.append(CleanUnit(model, missing))
     wanted: dict[str, list[Wanted]] = {}

@@ -14,6 +14,7 @@ from dumb_bench.data.images import attacked_images
 from dumb_bench.data.tasks import Task, task_named
 from dumb_bench.errors import InputError
 from dumb_bench.grid import Choice, Grid
+from dumb_bench.models.training import training_images
 from dumb_bench.recipes import resolve_recipe
 from dumb_bench.runner.plan_attacks import (
     PlannedAttack,
@@ -55,7 +56,7 @@ class Plan:
     victims: dict[str, ModelSpec]
     sets: tuple[PlannedSet, ...]
     image_sets: tuple[ImagesSpec, ...]
-    deliveries: tuple[str, ...]
+    deliveries: tuple[Plugin, ...]
     refused: tuple[Refused, ...] = field(default=())
 
     def clean_sources(self, task: str) -> tuple[Plugin, ...]:
@@ -107,12 +108,11 @@ def build_plan(grid: Grid, catalogue: Catalogue, where: str = "grid", max_tests:
             for asked in own_images.values():
                 attacked_images(catalogue, asked)
             images |= own_images
+            _check_training(own, theirs, catalogue)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     models = {model.id: model for item in surrogates.values() for model in item.models} | victims
-    deliveries = tuple(sorted(grid.images.deliveries))
-    for delivery in deliveries:
-        catalogue.get("deliveries", delivery)
+    deliveries = tuple(catalogue.resolve("deliveries", name, {}) for name in sorted(grid.images.deliveries))
     plan = Plan(grid, models, surrogates, victims, tuple(sets), tuple(images.values()), deliveries, tuple(refused))
     total = plan.counts["tests"] + plan.counts["control_tests"]
     if total > max_tests:
@@ -120,6 +120,17 @@ def build_plan(grid: Grid, catalogue: Catalogue, where: str = "grid", max_tests:
             f"{where}: asks for {total:,} tests, more than {max_tests:,}; shorten an axis or raise --max-tests"
         )
     return plan
+
+
+def _check_training(surrogates: list[SurrogateSpec], victims: list[ModelSpec], catalogue: Catalogue) -> None:
+    """See that every source has the images that every balance needs."""
+    models = [model for surrogate in surrogates for model in surrogate.models] + victims
+    distinct = {(model.source, model.subset, model.balance): model for model in models}
+    for (source, _, balance), model in distinct.items():
+        try:
+            training_images(model, catalogue)
+        except InputError as error:
+            raise InputError(f"models: source {source.label!r} at balance {balance!r}: {error}") from None
 
 
 def _check_size(grid: Grid, max_tests: int) -> None:

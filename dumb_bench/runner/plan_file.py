@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from dumb_bench.runner.plan import Plan
-from dumb_bench.runner.units import ImagesUnit
-from dumb_bench.spec import ModelSpec, Plugin, digest
+from dumb_bench.runner.units import CleanSet, ImagesUnit
+from dumb_bench.spec import ModelSpec, delivery_id, digest
 
 FORMAT = 1
 
 
-def clean_sources(plan: Plan, model: ModelSpec) -> tuple[Plugin, ...]:
-    """Return the sources on whose test split a model is evaluated clean: those attacked, and its own."""
+def clean_sets(plan: Plan, model: ModelSpec) -> tuple[CleanSet, ...]:
+    """Return the test sets on which a model is evaluated clean: of the sources attacked, and of its own."""
     found = dict.fromkeys(plan.clean_sources(model.task))
     found[model.source] = None
-    return tuple(sorted(found, key=lambda source: source.label))
+    sources = sorted(found, key=lambda source: source.label)
+    return tuple(CleanSet(source, delivery) for source in sources for delivery in plan.deliveries)
 
 
 def plan_document(plan: Plan, store: str) -> dict[str, Any]:
@@ -40,9 +41,14 @@ def plan_document(plan: Plan, store: str) -> dict[str, Any]:
         )
     asked: dict[str, Any] = {
         "format": FORMAT,
-        "deliveries": list(plan.deliveries),
+        "deliveries": [delivery_id(delivery) for delivery in plan.deliveries],
+        "margins": plan.grid.output.margins,
         "models": {
-            key: {"task": model.task, **model.columns, "clean": [source.label for source in clean_sources(plan, model)]}
+            key: {
+                "task": model.task,
+                **model.columns,
+                "clean": [item.id(model.task) for item in clean_sets(plan, model)],
+            }
             for key, model in plan.models.items()
         },
         "surrogates": {

@@ -39,11 +39,11 @@ class RayExecutor:
     Args:
         settings: what each slot starts from (`SlotSettings`).
         address: `local` starts a cluster of this machine's own; `auto` or `HOST:PORT` joins one.
-        slots: how many; None = one a CPU (one a GPU share with `gpus`).
+        slots: how many; None = one a CPU (one a GPU share with `gpus`), and `at_most` this many.
         gpus: GPUs of a slot, possibly a fraction.
     """
 
-    def __init__(self, settings: Any, *, address: str, slots: int | None, gpus: float = 0.0) -> None:
+    def __init__(self, settings: Any, *, address: str, slots: int | None, at_most: int, gpus: float = 0.0) -> None:
         self._settings = settings
         self._gpus = gpus
         if address == "local":
@@ -73,7 +73,7 @@ class RayExecutor:
         if slots is not None and slots > most:
             self._shutdown()
             raise InputError(f"--slots {slots}: the cluster has room for {most}")
-        self._slots: list[Any] = [self._start() for _ in range(slots or most)]
+        self._slots: list[Any] = [self._start() for _ in range(slots or min(most, at_most))]
         self._idle = list(self._slots)
         self._running: dict[Any, tuple[Any, Unit, float]] = {}
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import tomli_w
 
 from dumb_bench.catalogue import Catalogue
@@ -21,11 +20,12 @@ from dumb_bench.runner.plan import MAX_TESTS, Plan, build_plan
 from dumb_bench.runner.plan_file import plan_document
 from dumb_bench.runner.serial import SerialExecutor
 from dumb_bench.runner.units import AttackUnit, TrainUnit, Unit
-from dumb_bench.store.assemble import assemble
+from dumb_bench.store.assemble import assemble, digest_of_tables, partial
 from dumb_bench.store.events import EventLog
 from dumb_bench.store.quarantine import quarantine
 from dumb_bench.store.results import ResultFolder
-from dumb_bench.store.status import default_store
+from dumb_bench.store.sealed import seal
+from dumb_bench.store.status import PLAN, damages, default_store
 from dumb_bench.store.store import Store
 
 MAX_ROUNDS = 5
@@ -92,37 +92,56 @@ def run_grid(path: Path, catalogue: Catalogue, options: RunOptions, watcher: Wat
     document = plan_document(plan, "" if options.store == default_store(options.results) else store.uri)
     folder.write_text("grid.toml", text)
     folder.write_text("grid.resolved.toml", tomli_w.dumps(_without_none(grid.model_dump(mode="json"))))
-    folder.write_text("plan.json", json.dumps(document, indent=1))
-    if not summary.quarantined and folder.plan_digest() not in (None, document["digest"]):
+    folder.place.write(PLAN, seal(document))
+    if folder.plan_digest() not in (None, document["digest"], partial(document)):
         say(
             f"{options.results}: holds the tables of another plan; "
             "they make room for this one's (the store keeps all rows)"
         )
     with EventLog(folder.place) as log:
         log.append("run_started", grid=grid.name, plan=document["digest"], **plan.counts)
-        for _ in range(MAX_ROUNDS):
-            left = outstanding(plan, read_index(store))
-            units, known = _to_run(left, store, options.retry_failed)
-            damaged: list[str] = []
-            if units:
-                say(_opening(plan, left, units))
-                tally = _execute(units, known, store, catalogue, plan, options, log, watcher)
-                summary.add(tally)
-                damaged = tally.damaged_models
-            before = len(store.damaged)
-            if units:
-                store.compact()
-            tables = assemble(store, document)
-            damaged += [damage.path for damage in store.damaged[before:]]
-            if summary.interrupted or not damaged:
-                break
+        tables = _rounds(plan, document, store, catalogue, options, log, watcher, say, summary)
         summary.quarantined += [f"{damage.path}: {damage.reason}" for damage in store.damaged]
         summary.failures = tables["failures"].num_rows
-        if units or _stale(folder, document):
-            folder.write_tables(tables, plan_digest=document["digest"])
+        name = digest_of_tables(document, tables)
+        if name != document["digest"] or folder.plan_digest() != name or folder.check():
+            folder.write_tables(tables, plan_digest=name)
         summary.rows = {name: table.num_rows for name, table in tables.items()}
         log.append("run_finished", rows=summary.rows, exit_code=summary.exit_code, cpu_seconds=summary.cpu_seconds)
     return summary
+
+
+def _rounds(
+    plan: Plan,
+    document: dict[str, Any],
+    store: Store,
+    catalogue: Catalogue,
+    options: RunOptions,
+    log: EventLog,
+    watcher: Watcher,
+    say: Say,
+    summary: Summary,
+) -> dict[str, pa.Table]:
+    """Run what is missing until nothing is, or only what has failed; return the tables.
+
+    One round is the rule. Damage met while working or reading sends its units round again.
+    """
+    retry = options.retry_failed
+    for _ in range(MAX_ROUNDS):
+        left = outstanding(plan, read_index(store))
+        units, lost = _to_run(left, store, retry)
+        retry = False
+        if units:
+            say(_opening(plan, left, units))
+            summary.add(_execute(units, lost, store, catalogue, options, log, watcher))
+            store.compact()
+            if not summary.interrupted:
+                continue
+        before = len(store.damaged)
+        tables = assemble(store, document)
+        if summary.interrupted or len(store.damaged) == before:
+            return tables
+    return assemble(store, document)
 
 
 def _to_run(left: Outstanding, store: Store, retry: bool) -> tuple[list[Unit], frozenset[str]]:
@@ -166,36 +185,29 @@ def _execute(
     lost: frozenset[str],
     store: Store,
     catalogue: Catalogue,
-    plan: Plan,
     options: RunOptions,
     log: EventLog,
     watcher: Watcher,
 ) -> Tally:
-    settings = SlotSettings(store.uri, catalogue, options.device, plan.grid.output.margins)
+    settings = SlotSettings(store.uri, catalogue, options.device)
     executor: Executor
     if options.address == "serial":
         executor = SerialExecutor(Worker(settings))
     else:
         from dumb_bench.runner.ray_slots import RayExecutor
 
-        slots = options.slots
-        if slots is None and options.address == "local":
-            slots = min(os.cpu_count() or 1, max(1, len(units)))
-        executor = RayExecutor(settings, address=options.address, slots=slots, gpus=options.gpus)
+        executor = RayExecutor(
+            settings, address=options.address, slots=options.slots, at_most=len(units), gpus=options.gpus
+        )
     try:
         return Driver(store, executor, log, watcher).run(units, lost)
     finally:
         executor.close()
 
 
-def _stale(folder: ResultFolder, document: dict[str, Any]) -> bool:
-    """Whether a folder's tables are not those of the plan, or are not all there."""
-    return folder.plan_digest() != document["digest"] or bool(folder.check())
-
-
 def _set_aside(folder: ResultFolder) -> list[str]:
     """Move the damaged files of a result folder to its quarantine; they are written again from the store."""
-    found = folder.check()
+    found = damages(folder)
     for damage in found:
         quarantine(folder.place, damage)
     return [f"{folder.place.name}: {damage.path}: {damage.reason}" for damage in found]

@@ -61,7 +61,7 @@ class SlotState:
         self._tests: dict[tuple[str, Plugin], ImageSet] = {}
         self._networks: OrderedDict[str, tuple[nn.Module, ...]] = OrderedDict()
         self._clean: dict[tuple[str, ImagesSpec, str], Labels] = {}
-        self._training_ids: dict[str, frozenset[str]] = {}
+        self._training_ids: dict[str, frozenset[tuple[str, str]]] = {}
 
     def image_set(self, spec: ImagesSpec) -> ImageSet:
         """Return the images of an attack."""
@@ -107,10 +107,12 @@ class SlotState:
             self._clean[key] = labels_of(mean_logits_of(self.model(model), delivered))
         return self._clean[key]
 
-    def training_ids(self, model: ModelSpec) -> frozenset[str]:
-        """Return the ids of the images that a model was trained on."""
+    def training_ids(self, model: ModelSpec) -> frozenset[tuple[str, str]]:
+        """Return the images that a model was trained on, as (source, id)."""
         if model.id not in self._training_ids:
-            self._training_ids[model.id] = frozenset(training_images(model, self.catalogue).train.ids)
+            self._training_ids[model.id] = frozenset(
+                (model.source.label, name) for name in training_images(model, self.catalogue).train.ids
+            )
         return self._training_ids[model.id]
 
 

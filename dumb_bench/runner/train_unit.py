@@ -15,7 +15,7 @@ from dumb_bench.models.training import train_model
 from dumb_bench.models.weights import to_bytes
 from dumb_bench.runner.slot_state import WEIGHTS, SlotState, hardware, host, labels_of, library_versions
 from dumb_bench.runner.units import CleanSet, CleanUnit, ImagesUnit, TrainUnit
-from dumb_bench.spec import ModelSpec
+from dumb_bench.spec import ModelSpec, Plugin
 from dumb_bench.store import schema
 
 
@@ -49,15 +49,15 @@ def run_train(unit: TrainUnit, state: SlotState) -> dict[str, pa.Table]:
     meta = state.store.put_artifact(spec.id, {WEIGHTS: to_bytes(trained.samples)}, {"model": spec.id})
     clean = clean_rows(spec, unit.clean, unit.key, state)
     columns = {key: value for key, value in spec.columns.items() if key != "id"}
-    own = next((row for row in clean if row["test_source"] == spec.source.label), None)
+    (own,) = clean_rows(spec, (CleanSet(spec.source, Plugin("float32")),), unit.key, state)  # as they are
     row = {
         "model_id": spec.id,
         "unit_key": unit.key,
         "task": spec.task,
         **columns,
         **trained.record,
-        "own_accuracy": own["accuracy"] if own else None,
-        "degenerate": degenerate(own, len(task_named(spec.task, state.catalogue).classes)) if own else None,
+        "own_accuracy": own["accuracy"],
+        "degenerate": degenerate(own, len(task_named(spec.task, state.catalogue).classes)),
         "weights_sha256": meta["files"][WEIGHTS]["sha256"],
         "library_versions": library_versions(),
         "hardware": hardware(str(state.device)),
@@ -79,15 +79,16 @@ def clean_rows(spec: ModelSpec, sets: tuple[CleanSet, ...], key: str, state: Slo
     rows = []
     for source, delivery in sets:
         split = state.test_split(spec.task, source)
-        logits = mean_logits_of(networks, state.deliver(split.images, delivery))
+        logits = mean_logits_of(networks, state.deliver(split.images, delivery.name))
         labels = labels_of(logits)
         f1 = macro_f1(logits.argmax(1), split.labels, classes)
         rows.append(
             {
                 "model_id": spec.id,
                 "unit_key": key,
+                "test_set": CleanSet(source, delivery).id(spec.task),
                 "test_source": source.label,
-                "delivery": delivery,
+                "delivery": delivery.name,
                 "accuracy": float((labels == split.truth).mean()),
                 "f1": float(f1),
                 "predictions": labels.tolist(),

@@ -6,14 +6,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from dumb_bench.spec import ImagesSpec, ModelSpec, Plugin, SetSpec, digest, id_of_attack, id_of_test
+from dumb_bench.spec import ImagesSpec, ModelSpec, Plugin, SetSpec, delivery_id, digest, id_of_attack, id_of_test
 
 
 class CleanSet(NamedTuple):
     """A clean test set: the test split of a source, under a delivery."""
 
     source: Plugin
-    delivery: str
+    delivery: Plugin
+
+    def id(self, task: str) -> str:
+        """The id of the test set."""
+        return digest({"task": task, "source": self.source, "delivery": delivery_id(self.delivery)})
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ class CleanUnit:
     def key(self) -> str:
         """The unit's key."""
         return digest(
-            {"kind": "clean", "model": self.model.id, "sets": sorted(digest(list(item)) for item in self.clean)}
+            {"kind": "clean", "model": self.model.id, "sets": sorted(item.id(self.model.task) for item in self.clean)}
         )
 
     @property
@@ -92,13 +96,13 @@ class Wanted:
 
     set: SetSpec
     strength: float | None
-    delivery: str
+    delivery: Plugin
     victims: tuple[ModelSpec, ...]
 
     @cached_property
     def attack_id(self) -> str:
         """The id of the `attacks` row."""
-        return id_of_attack(self.set.id, self.strength, self.delivery)
+        return id_of_attack(self.set.id, self.strength, delivery_id(self.delivery))
 
     @cached_property
     def test_ids(self) -> tuple[str, ...]:

@@ -58,13 +58,20 @@ def assemble(store: Store, plan: Document) -> dict[str, pa.Table]:
         "models": _with_clean(models, found["clean"], plan),
         "attacks": _first(_among(found["attacks"], "attack_id", attack_ids), "attack_id"),
         "tests": _repeated(scored, rows, plan),
-        "predictions": predictions,
+        "predictions": predictions if plan["margins"] else _without(predictions, "margins"),
         "failures": schema.table("failures", standing_failures(store, plan, missing, trained)),
     }
 
 
 def _among(table: pa.Table, column: str, values: pa.Array) -> pa.Table:
     return table.filter(pc.is_in(table.column(column), value_set=values))
+
+
+def _without(table: pa.Table, column: str) -> pa.Table:
+    """Return the table with a column of nulls: the store keeps what a grid does not ask for."""
+    place = table.schema.get_field_index(column)
+    field = table.schema.field(place)
+    return table.set_column(place, field, pa.nulls(table.num_rows, field.type))
 
 
 def _first(table: pa.Table, column: str) -> pa.Table:
@@ -81,19 +88,14 @@ def _first(table: pa.Table, column: str) -> pa.Table:
 
 def _with_clean(models: pa.Table, clean: pa.Table, plan: Document) -> pa.Table:
     """Fill the list columns of `models` from the rows of `clean` that the plan asks for."""
-    by_model: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
+    by_model: dict[str, dict[str, dict[str, Any]]] = {}
     clean = _among(clean, "model_id", models.column("model_id"))
     for row in clean.to_pylist():
-        by_model.setdefault(row["model_id"], {})[row["test_source"], row["delivery"]] = row
+        by_model.setdefault(row["model_id"], {})[row["test_set"]] = row
     filled = []
     for model in models.to_pylist():
         rows = by_model.get(model["model_id"], {})
-        asked = [
-            (source, delivery)
-            for source in plan["models"][model["model_id"]]["clean"]
-            for delivery in plan["deliveries"]
-        ]
-        chosen = [rows[key] for key in asked if key in rows]
+        chosen = [rows[key] for key in plan["models"][model["model_id"]]["clean"] if key in rows]
         filled.append(
             {
                 **model,
@@ -156,8 +158,11 @@ def standing_failures(
         lost_sets[base] = lost_sets.get(base, 0) + row.repeats
         lost_victims[row.victim] = lost_victims.get(row.victim, 0) + row.repeats
     images = set(plan["image_units"])
+    newest: dict[tuple[str, str], dict[str, Any]] = {}
+    for failure in sorted(store.failure_rows(), key=lambda row: (row["finished_at"], row["unit_key"])):
+        newest[failure["kind"], failure["subject"]] = failure
     kept = []
-    for failure in store.failure_rows():
+    for failure in newest.values():
         subject, kind = failure["subject"], failure["kind"]
         if kind == "attack" and subject in lost_sets:
             kept.append({**failure, "tests_missing": lost_sets[subject]})
@@ -168,3 +173,16 @@ def standing_failures(
         ):
             kept.append({**failure, "tests_missing": 0})
     return kept
+
+
+def digest_of_tables(plan: Document, tables: Mapping[str, pa.Table]) -> str:
+    """Return what a result folder's manifest names its tables by: the plan's digest where every row is there."""
+    rows = sum(row.repeats for row in planned_rows(plan))
+    whole = tables["tests"].num_rows == rows and tables["models"].num_rows == len(plan["models"])
+    whole = whole and tables["failures"].num_rows == 0
+    return str(plan["digest"]) if whole else partial(plan)
+
+
+def partial(plan: Document) -> str:
+    """Return the name of tables that lack rows of their plan."""
+    return f"partial {plan['digest']}"

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from dumb_bench.errors import InputError
-from dumb_bench.store.assemble import assemble
+from dumb_bench.store.assemble import assemble, partial
 from dumb_bench.store.results import ResultFolder
 from dumb_bench.store.status import open_store, read_plan
 
@@ -31,6 +31,11 @@ class CurrentTables:
         if written is None and self.plan is None:
             raise InputError(f"{self.folder.place.name}: is no result folder (neither tables nor plan.json)")
         self.complete = written is not None and (self.plan is None or self.plan["digest"] == written)
+        if self.plan is not None and written == partial(self.plan):
+            try:
+                open_store(self.folder.place.uri, self.plan, None)
+            except InputError:
+                self.complete = True  # rows are missing, and there is no store to ask
 
     @cached_property
     def _assembled(self) -> dict[str, pa.Table]:

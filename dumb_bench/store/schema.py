@@ -88,6 +88,7 @@ CLEAN = pa.schema(
     {
         "model_id": _text,
         "unit_key": _text,
+        "test_set": _text,
         "test_source": _text,
         "delivery": _text,
         "accuracy": _real,
@@ -238,7 +239,7 @@ STORED: dict[str, pa.Schema] = {**TABLES, "clean": CLEAN}
 SORT_KEYS: dict[str, tuple[str, ...]] = {
     "images": ("unit_key", "index"),
     "models": ("model_id",),
-    "clean": ("model_id", "test_source", "delivery"),
+    "clean": ("model_id", "test_set"),
     "attacks": ("attack_id",),
     "tests": ("test_id",),
     "predictions": ("test_id",),

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from dumb_bench.errors import DamagedFileError, InputError
-from dumb_bench.store.assemble import assemble, planned_rows, standing_failures
+from dumb_bench.store.assemble import assemble, digest_of_tables, partial, planned_rows, standing_failures
 from dumb_bench.store.events import read_events
+from dumb_bench.store.quarantine import Damage
 from dumb_bench.store.results import ResultFolder
+from dumb_bench.store.sealed import unseal
 from dumb_bench.store.store import Store
+
+PLAN = "plan.json"
 
 
 def default_store(results: str) -> str:
@@ -24,15 +27,25 @@ def read_plan(folder: ResultFolder) -> dict[str, Any]:
     """Return the plan of a result folder.
 
     Raises:
-        InputError: there is none, or it cannot be read.
+        InputError: there is none.
+        DamagedFileError: it is torn or altered.
     """
     try:
-        document: dict[str, Any] = json.loads(folder.read_text("plan.json"))
+        return unseal(PLAN, folder.place.read(PLAN))
     except FileNotFoundError:
-        raise InputError(f"{folder.place.name}: no plan.json here; is it a result folder?") from None
-    except (ValueError, DamagedFileError) as error:
-        raise InputError(f"{folder.place.name}: plan.json cannot be read ({error}); run its grid again") from None
-    return document
+        raise InputError(f"{folder.place.name}: no {PLAN} here; is it a result folder?") from None
+
+
+def damages(folder: ResultFolder) -> list[Damage]:
+    """Return every damaged file of a result folder, its plan included."""
+    found = folder.check()
+    try:
+        read_plan(folder)
+    except InputError:
+        pass
+    except DamagedFileError as error:
+        found.append(Damage(error.path, error.reason))
+    return found
 
 
 def open_store(results: str, plan: dict[str, Any], store: str | None) -> Store:
@@ -53,7 +66,7 @@ def read_status(results: str, store: str | None = None) -> dict[str, Any]:
     folder = ResultFolder.open(results, create=False)
     plan = read_plan(folder)
     rows = list(planned_rows(plan))
-    written = folder.rows() if folder.plan_digest() == plan["digest"] else {}
+    written = folder.rows() if folder.plan_digest() in (plan["digest"], partial(plan)) else {}
     tests_done, models_done = written.get("tests", 0), written.get("models", 0)
     failures: list[dict[str, Any]] = []
     try:
@@ -104,9 +117,12 @@ def check_folder(results: str, store: str | None = None) -> tuple[list[str], str
     What is damaged in the store goes to quarantine, so that the next run makes it again.
     """
     folder = ResultFolder.open(results, create=False)
-    plan = read_plan(folder)
-    problems = [f"{folder.place.name}: {damage.path}: {damage.reason}" for damage in folder.check()]
+    problems = [f"{folder.place.name}: {damage.path}: {damage.reason}" for damage in damages(folder)]
     looked = "result folder"
+    try:
+        plan = read_plan(folder)
+    except DamagedFileError:
+        plan = {"store": ""}
     try:
         held = open_store(results, plan, store)
     except InputError:
@@ -135,5 +151,5 @@ def compact_results(results: str, store: str | None = None) -> dict[str, int]:
     if held.damaged:
         lost = "; ".join(f"{damage.path}: {damage.reason}" for damage in held.damaged)
         raise InputError(f"{held.place.name}: damaged, now in quarantine: {lost}; run the grid again to restore it")
-    folder.write_tables(tables, plan_digest=plan["digest"])
+    folder.write_tables(tables, plan_digest=digest_of_tables(plan, tables))
     return {name: table.num_rows for name, table in tables.items()}

@@ -13,6 +13,7 @@ import numpy as np
 from dumb_bench.case import case_of
 from dumb_bench.store.results import ResultFolder
 from dumb_bench.store.schema import TABLES, table
+from dumb_bench.store.sealed import seal
 
 
 @dataclass
@@ -259,5 +260,5 @@ def build(folder: Path, shape: Shape = QUICKSTART, seed: int = 0, *, plan: dict[
                 "description": None,
             },
         }
-    (folder / "plan.json").write_text(json.dumps({**plan, "digest": "synthetic"}), encoding="utf-8")
+    (folder / "plan.json").write_bytes(seal({**plan, "digest": "synthetic"}))
     return folder

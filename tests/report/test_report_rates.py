@@ -133,3 +133,11 @@ def test_load_refuses_what_is_no_result(tmp_path):
     (damaged / "tables" / "tests" / "part-0.parquet").write_bytes(b"no parquet")
     with pytest.raises(DamagedFileError, match="tests"):
         load(damaged)
+
+
+@pytest.mark.parametrize(
+    "text, strength",
+    [("pgd@8/255", 8 / 255), ("pgd@2.5/255", 2.5 / 255), ("pgd@8 / 255", 8 / 255), ("pgd@0.1", 0.1), ("pgd", None)],
+)
+def test_a_declared_contrast_is_read_as_the_grid_reads_it(text, strength):
+    assert parse_primary(text) == ("pgd", strength)
