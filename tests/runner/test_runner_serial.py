@@ -260,9 +260,7 @@ def test_a_damaged_result_file_is_named_by_the_next_run_and_kept_aside(
     ended = run(copy, mini_grid())
     assert ended.code == 0
     assert name in ended.err and "quarantine" in ended.err
-    assert [
-        path.name for path in (copy / "quarantine" / name).parent.iterdir() if path.suffix != ".json"
-    ] or name.endswith("json")
+    assert (copy / "quarantine" / name).is_file()
     assert_same_tables(mini_run, copy)
 
 
