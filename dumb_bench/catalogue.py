@@ -19,21 +19,28 @@ from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from dumb_bench.errors import InputError, unknown
 from dumb_bench.spec import Plugin
 
 KINDS: dict[str, tuple[str, frozenset[str]]] = {
-    "attacks": ("dumb_bench.attacks", frozenset({"base", "craft", "torchattacks_call"})),
+    "attacks": (
+        "dumb_bench.attacks",
+        frozenset({"base", "craft", "features", "gradients", "iterative", "tuning", "torchattacks_call"}),
+    ),
     "sources": ("dumb_bench.data", frozenset({"base", "balance", "digits", "tasks", "images"})),
     "architectures": ("dumb_bench.architectures", frozenset({"base"})),
+    "modifiers": ("dumb_bench.attacks.modifiers", frozenset({"base"})),
     "posteriors": ("dumb_bench.posteriors", frozenset({"base"})),
     "defences": ("dumb_bench.defences", frozenset({"base"})),
     "deliveries": ("dumb_bench.deliveries", frozenset({"base"})),
     "figures": ("dumb_bench.report.figures", frozenset({"base"})),
 }
 """Kind of plugin -> its folder, and the modules there that are not plugins."""
+
+FAMILIES: dict[str, frozenset[str]] = {"attacks": frozenset({"torchattacks", "foolbox", "art", "transferattack"})}
+"""Kind of plugin -> the leaves that are no plugin but a family of them: another library's, named `library.Name`."""
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
@@ -119,6 +126,27 @@ class PluginFile:
         return (PluginFile, (self.name, self.text, self.path))
 
 
+class Family(Protocol):
+    """Another library's plugins under one contract: the object `FAMILY` of a family's leaf."""
+
+    def names(self) -> tuple[str, ...]:
+        """Return the library's names, without its own, sorted; those that are refused too.
+
+        Raises:
+            InputError: the library is not installed; says how to install it.
+        """
+
+    def refused(self) -> Mapping[str, str]:
+        """Return the names that cannot be used, each with the reason."""
+
+    def load(self, name: str) -> tuple[Callable[..., Any], PluginInfo, str]:
+        """Return a plugin, its description (named `library.Name`) and the library's version, its fingerprint.
+
+        Raises:
+            InputError: unknown, refused (with the reason), or the library is not installed.
+        """
+
+
 def mark(call: _Plugin, plugin: PluginInfo) -> _Plugin:
     """Attach a plugin's description to its callable; the decorators of every `base.py` end here.
 
@@ -179,15 +207,27 @@ class Catalogue:
         spec = importlib.util.find_spec(package)
         paths = list(spec.submodule_search_locations or ()) if spec else []
         return frozenset(
-            leaf.name for leaf in pkgutil.iter_modules(paths) if not leaf.ispkg and leaf.name not in support
+            leaf.name
+            for leaf in pkgutil.iter_modules(paths)
+            if not leaf.ispkg and leaf.name not in support | FAMILIES.get(kind, frozenset())
         )
 
     @staticmethod
     def _entry_points(kind: str) -> dict[str, EntryPoint]:
         return {point.name: point for point in entry_points(group=f"dumb_bench.{kind}")}
 
+    @staticmethod
+    def family(kind: str, name: str) -> Family:
+        """Return the family that a leaf holds; `name` is the library's, one of `FAMILIES`."""
+        found: Family = importlib.import_module(f"{KINDS[kind][0]}.{name}").FAMILY
+        return found
+
+    def knows(self, kind: str, name: str) -> bool:
+        """Whether a grid may use the name, as far as can be told without an import: `library.Name` is taken on trust."""
+        return name.partition(".")[0] in FAMILIES.get(kind, ()) if "." in name else name in self.names(kind)
+
     def names(self, kind: str) -> tuple[str, ...]:
-        """Return every name of a kind, sorted. No leaf is imported (a user's own files are)."""
+        """Return every name of a kind but those of families, sorted. No leaf is imported (a user's own files are)."""
         own = {name for found, name in self._from_files if found == kind}
         return tuple(sorted(self._built_in(kind) | self._entry_points(kind).keys() | own))
 
@@ -209,6 +249,10 @@ class Catalogue:
     def _load(self, kind: str, name: str) -> Entry:
         if (kind, name) in self._from_files:
             return self._from_files[kind, name]
+        library, _, own = name.partition(".")
+        if own and library in FAMILIES.get(kind, ()):
+            call, plugin, version = self.family(kind, library).load(own)
+            return Entry(call, plugin, f"{version}/{plugin.version}", library)
         if name in self._built_in(kind):
             module = importlib.import_module(f"{KINDS[kind][0]}.{name}")
             for call, plugin in _marked(module):

@@ -92,7 +92,7 @@ def _check_names(grid: Grid, catalogue: Catalogue) -> None:
 
 def _known(where: str, kind: str, name: str, catalogue: Catalogue) -> None:
     names = [known for known in catalogue.names(kind) if kind != "attacks" or known not in CONTROLS]
-    if name not in names:
+    if not catalogue.knows(kind, name):
         singular = "delivery" if kind == "deliveries" else kind[:-1]
         raise InputError(f"{where}: {unknown(singular, name, names)} A file of your own: --plugin FILE.")
 

@@ -32,13 +32,23 @@ class Surrogate(Protocol):
         ...
 
 
+Path = Callable[..., Callable[[float], Tensor]]
+"""`(surrogate, images, labels, *, generator, targets=None, **params) -> at`, where `at(strength)` gives the images.
+
+What all strengths share (a gradient, a direction, the noise) is computed once; `at` draws no random numbers.
+"""
+
+
 class AttackInfo(NamedTuple):
     """What an attack promises.
 
     norm: the norm that `strength` bounds, None when no norm is bounded. strength: the name of the swept parameter, None
     when there is none. unit: its unit. minimum, maximum: the closed range that strengths are allowed in.
-    uses: what it looks at; an attack that uses `nothing` is made once for all surrogates. reaches_budget: every image's
-    perturbation has exactly the norm `strength` (up to the box). library: the package that computes it.
+    uses: what it looks at; an attack that uses `nothing` is made once for all surrogates. stochastic: another seed gives
+    other images. reaches_budget: every image's perturbation has exactly the norm `strength` (up to the box).
+    batch_independent: an image's result does not depend on what the other images of its batch are. zero_is_identity:
+    strength 0 gives the clean image. path: how all strengths share one direction (`Path`), None where each is made by
+    itself. library: the package that computes it.
     """
 
     norm: Norm | None
@@ -53,6 +63,9 @@ class AttackInfo(NamedTuple):
     uses: Uses
     stochastic: bool
     reaches_budget: bool
+    batch_independent: bool
+    zero_is_identity: bool
+    path: Path | None
     library: str
     paper: str
 
@@ -77,6 +90,9 @@ def attack(
     uses: Uses = "model",
     stochastic: bool = False,
     reaches_budget: bool = False,
+    batch_independent: bool = True,
+    zero_is_identity: bool | None = None,
+    path: Path | None = None,
     library: str = "dumb_bench",
     paper: str = "",
     version: int = 1,
@@ -87,13 +103,16 @@ def attack(
     (N, C, H, W) float32 in [0, 1], labels (N,) int64, strength a float in the declared unit (None for an attack without
     one), generator a seeded `torch.Generator` on the images' device. Its keyword-only arguments are the parameters that
     a grid may set. It returns the adversarial images, same shape, in [0, 1] and within the budget; it does not load
-    models, move devices, change train mode or normalise.
+    models, move devices, change train mode or normalise. `path` replaces the function where it is given (the function
+    is `path(...)(strength)`, see `along`); zero_is_identity None: yes for a norm-bounded attack that allows strength 0.
     """
     if strength is None:
         default_strengths = ()
+    if zero_is_identity is None:
+        zero_is_identity = norm is not None and strength is not None and minimum == 0
     info = AttackInfo(
         norm, strength, unit if strength else "", default_strengths, minimum, maximum, targeted, min_classes,
-        min_channels, uses, stochastic, reaches_budget, library, paper,
+        min_channels, uses, stochastic, reaches_budget, batch_independent, zero_is_identity, path, library, paper,
     )  # fmt: skip
 
     def decorate(call: _Attack) -> _Attack:
@@ -102,8 +121,12 @@ def attack(
     return decorate
 
 
-def check_strength(name: str, info: AttackInfo, strength: float | None) -> None:
-    """Check a strength against the attack's declared range.
+L2_MAXIMUM = 1_000.0
+"""The largest L2 strength of an attack whose parameter `norm` turns its declared Linf budget into an L2 one."""
+
+
+def check_strength(name: str, info: AttackInfo, strength: float | None, norm: str | None = None) -> None:
+    """Check a strength against the attack's declared range; norm: the chosen one, where that is a parameter.
 
     Raises:
         InputError: the attack takes none, needs one, or allows another range.
@@ -114,12 +137,20 @@ def check_strength(name: str, info: AttackInfo, strength: float | None) -> None:
         return
     if strength is None:
         raise InputError(f"attack {name!r} needs `strength` ({info.strength}, in {info.unit})")
-    if not info.minimum <= strength <= info.maximum:
-        hint = f': write "{strength:g}/255"' if info.maximum <= 1 < strength <= 255 else ""
+    maximum, unit = (L2_MAXIMUM, "L2 length") if norm == "l2" != info.norm else (info.maximum, info.unit)
+    if not info.minimum <= strength <= maximum:
+        hint = f': write "{strength:g}/255"' if maximum <= 1 < strength <= 255 else ""
         raise InputError(
-            f"attack {name!r}: expected {info.minimum:g} <= {info.strength} <= {info.maximum:g} ({info.unit}), "
+            f"attack {name!r}: expected {info.minimum:g} <= {info.strength} <= {maximum:g} ({unit}), "
             f"got {strength:g}{hint}"
         )
+
+
+PAPER_EPS = tuple(step / 100 for step in range(1, 31))
+"""eps .01 to .30 in steps of .01: the range in which Alecci et al. (RAID 2023) tune."""
+
+REFERENCE_STEP = 2 / 255
+"""The step of the published DUMB runs, whatever eps is: ten of them reach .078."""
 
 
 def iterations_step(strength: float, steps: int) -> float:

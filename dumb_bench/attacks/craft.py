@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ from dumb_bench.catalogue import Entry, all_params
 from dumb_bench.errors import AttackError
 from dumb_bench.perturbation import TOLERANCE, norm_of, project
 from dumb_bench.seeding import derive_seed
-from dumb_bench.surrogate import LockedSurrogate
+from dumb_bench.surrogate import Cost, LockedSurrogate
 
 
 class Crafted(NamedTuple):
@@ -71,8 +71,8 @@ def craft(
     chunk: int,
     seed_key: Sequence[str | int],
     targets: Tensor | None = None,
-) -> list[Crafted]:
-    """Make an adversarial set at every strength.
+) -> Iterator[Crafted]:
+    """Make an adversarial set at every strength, one after the other, so that one at a time is in memory.
 
     Args:
         attack: the plugin.
@@ -82,45 +82,46 @@ def craft(
         params: those that differ from the attack's defaults.
         chunk: images of one call of the attack; with `seed_key` it fixes the random numbers.
         seed_key: what the seeds derive from: (surrogate, attack, image source), never strength or victim.
+        targets: (N,) int64 where the attack is targeted.
+
+    What the strengths of an attack with a `path` share is computed with the first of them, and counted there.
 
     Raises:
         AttackError: wrong shape or type, not finite, or the surrogate was changed.
     """
     info: AttackInfo = attack.info
     settings = all_params(attack, params)
-    made = []
     snapshot = surrogate.snapshot() if surrogate is not None else None
-    try:
-        for strength in strengths:
-            started = time.perf_counter()
-            before = surrogate.cost if surrogate is not None else None
-            pieces = []
-            for number, start in enumerate(range(0, len(images), chunk)):
-                part = slice(start, start + chunk)
-                clean = images[part].clone()
-                with seeded(derive_seed(*seed_key, "chunk", number), images.device) as generator, torch.enable_grad():
-                    output = attack.call(
-                        surrogate,
-                        clean,
-                        labels[part].clone(),
-                        strength,
-                        generator=generator,
-                        targets=None if targets is None else targets[part].clone(),
-                        **settings,
-                    )
-                pieces.append(_checked(attack.plugin.name, output, images[part]))
-            raw = torch.cat(pieces)
-            after = surrogate.cost if surrogate is not None else None
-            forwards = after.forwards - before.forwards if after and before else 0
-            backwards = after.backwards - before.backwards if after and before else 0
-            made.append(
-                bounded(raw, images, info, strength, settings, forwards, backwards, time.perf_counter() - started)
-            )
-    finally:
-        changed = snapshot.restore() if snapshot is not None else None
-    if changed:
-        raise AttackError(f"attack {attack.plugin.name!r} changed its surrogate: {changed}")
-    return made
+    parts = [slice(start, start + chunk) for start in range(0, len(images), chunk)]
+    paths: dict[int, Callable[[float], Tensor]] = {}
+
+    def call(number: int, strength: float | None) -> Any:
+        part = parts[number]
+        data = (surrogate, images[part].clone(), labels[part].clone())
+        aimed = None if targets is None else targets[part].clone()
+        seed = derive_seed(*seed_key, "chunk", number)
+        with seeded(seed, images.device) as generator, torch.enable_grad():
+            if info.path is None or strength is None:
+                return attack.call(*data, strength, generator=generator, targets=aimed, **settings)
+            if number not in paths:
+                paths[number] = info.path(*data, generator=generator, targets=aimed, **settings)
+            return paths[number](strength)
+
+    for strength in strengths:
+        started = time.perf_counter()
+        before = surrogate.cost if surrogate is not None else Cost(0, 0)
+        try:
+            pieces = [
+                _checked(attack.plugin.name, call(number, strength), images[part]) for number, part in enumerate(parts)
+            ]
+        finally:
+            changed = snapshot.restore() if snapshot is not None else None
+        if changed:
+            raise AttackError(f"attack {attack.plugin.name!r} changed its surrogate: {changed}")
+        after = surrogate.cost if surrogate is not None else Cost(0, 0)
+        forwards, backwards = after.forwards - before.forwards, after.backwards - before.backwards
+        seconds = time.perf_counter() - started
+        yield bounded(torch.cat(pieces), images, info, strength, settings, forwards, backwards, seconds)
 
 
 def _checked(name: str, output: Any, clean: Tensor) -> Tensor:

@@ -8,11 +8,14 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from dumb_bench.attacks.base import Surrogate, as_float, attack, iterations_step
-from dumb_bench.attacks.torchattacks_call import run
+from dumb_bench.attacks.base import Norm, Surrogate, as_float, attack
+from dumb_bench.attacks.gradients import LossName, Objective
+from dumb_bench.attacks.iterative import gradient_of, iterate
+from dumb_bench.attacks.views.base import Scene
+from dumb_bench.attacks.views.named import InputName, views
 
 
-@attack("mifgsm", targeted=True, library="torchattacks", paper="arXiv:1710.06081")
+@attack("mifgsm", targeted=True, default_strengths=(16 / 255,), paper="arXiv:1710.06081", version=2)
 def mifgsm(
     surrogate: Surrogate,
     images: Tensor,
@@ -21,13 +24,17 @@ def mifgsm(
     *,
     generator: torch.Generator,
     targets: Tensor | None = None,
+    norm: Norm = "linf",
     steps: Annotated[int, Field(ge=1, le=10_000)] = 10,
     decay: Annotated[float, Field(ge=0)] = 1.0,
+    random_start: bool = False,
+    inputs: tuple[InputName, ...] = (),
+    loss: LossName = "cross_entropy",
 ) -> Tensor:
-    """Momentum iterative FGSM; each step is eps / steps, as in the paper."""
-    del generator
+    """Momentum iterative FGSM, equations 6 and 7; each step is eps / steps. Linf and L2 (section 3.3)."""
     eps = as_float(strength)
-    return run(
-        "MIFGSM", surrogate, images, labels, targets,
-        eps=eps, alpha=iterations_step(eps, steps), steps=steps, decay=decay,
+    scene = Scene(Objective(surrogate, labels, targets, loss), generator, eps)
+    return iterate(
+        images, eps, gradient=gradient_of(scene, views(inputs, scene)), generator=generator,
+        norm=norm, steps=steps, decay=decay, random_start=random_start,
     )  # fmt: skip

@@ -122,7 +122,7 @@ def test_an_attack_that_changes_its_surrogate_is_caught_and_the_surrogate_put_ba
     victim = surrogate()
     before = {name: value.clone() for name, value in victim.state_dict().items()}
     with pytest.raises(AttackError, match=sentence):
-        craft(entry(call), victim, IMAGES, LABELS, [0.1], params={}, chunk=4, seed_key=("k",))
+        list(craft(entry(call), victim, IMAGES, LABELS, [0.1], params={}, chunk=4, seed_key=("k",)))
     assert all(torch.equal(value, before[name]) for name, value in victim.state_dict().items())
     assert not any(module.training for module in victim.modules())
     assert all(weight.grad is None and not weight.requires_grad for weight in victim.parameters())

@@ -1,0 +1,66 @@
+"""What an attack ascends, and its gradient with respect to the image, alive where float32 would have lost it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from dumb_bench.attacks.base import Surrogate
+
+LossName = Literal["cross_entropy"]
+"""The losses that a grid can name."""
+
+
+def cross_entropy(logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
+    """Return what is ascended, (N,): the cross entropy of the label; of the target, negative, when there is one."""
+    if targets is None:
+        return functional.cross_entropy(logits, labels, reduction="none")
+    return -functional.cross_entropy(logits, targets, reduction="none")
+
+
+LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor | None], Tensor]] = {"cross_entropy": cross_entropy}
+assert set(LOSSES) == set(get_args(LossName))
+
+View = Callable[[Tensor], Tensor]
+
+
+class Objective:
+    """What an attack ascends on a surrogate: a loss of its logits, image by image.
+
+    Args:
+        surrogate: from [0, 1] images to logits. labels: (N,) the truth. targets: (N,) or None. loss: one of `LOSSES`.
+    """
+
+    def __init__(
+        self, surrogate: Surrogate, labels: Tensor, targets: Tensor | None = None, loss: str = "cross_entropy"
+    ) -> None:
+        self.surrogate = surrogate
+        self.labels = labels
+        self.targets = targets
+        self._loss = LOSSES[loss]
+
+    def values(self, logits: Tensor) -> Tensor:
+        """Return the loss of each image, (N,), of logits (N, K)."""
+        return self._loss(logits, self.labels, self.targets)
+
+    def gradient(self, images: Tensor, view: View | None = None) -> Tensor:
+        """Return the gradient at images (N, C, H, W), float64; `view` transforms them (differentiably) before.
+
+        The softmax of a confident network underflows in float32 on its way back, and the attack would stand still. So
+        the loss is taken in float64, and its gradient by the logits is scaled, image by image, by a power of two before
+        it goes through the network and scaled back after: every sign, ratio and sum is what it would be without
+        underflow.
+        """
+        point = images.detach().requires_grad_()
+        logits = self.surrogate(point if view is None else view(point))
+        exact = logits.detach().double().requires_grad_()
+        (slope,) = torch.autograd.grad(self.values(exact).sum(), exact)
+        largest = slope.abs().flatten(1).amax(1)
+        exponent = torch.frexp(largest).exponent.where(largest > 0, 0)
+        scaled = torch.ldexp(slope, -exponent[:, None]).to(logits.dtype)
+        (found,) = torch.autograd.grad(logits, point, grad_outputs=scaled)
+        return torch.ldexp(found.double(), exponent[:, None, None, None])

@@ -1,0 +1,113 @@
+"""The one loop of the iterative attacks. Its stages are functions, so that they combine.
+
+input transformation (`views/`) -> gradient (`Estimate`) -> momentum -> direction -> projection
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from dumb_bench.attacks.base import Norm
+from dumb_bench.attacks.views.base import Scene, View
+from dumb_bench.perturbation import project
+
+Gradient = Callable[[Tensor], Tensor]
+"""Images (N, C, H, W) -> the gradient to ascend there, float64: the mean over the copies of the transformation."""
+
+
+class Estimate(Protocol):
+    """The gradient stage: what a method takes for the gradient of a step. May keep state from step to step."""
+
+    def __call__(self, images: Tensor, momentum: Tensor, gradient: Gradient) -> Tensor:
+        """Return the gradient of this step at images (N, C, H, W); momentum: that of the steps before, 0 at first."""
+
+
+Direction = Callable[[Tensor], Tensor]
+"""Momentum (N, C, H, W) -> the move of one step of size 1 in the norm."""
+
+
+def plain(images: Tensor, momentum: Tensor, gradient: Gradient) -> Tensor:
+    """Return the gradient at the images themselves."""
+    del momentum
+    return gradient(images)
+
+
+def gradient_of(scene: Scene, view: View) -> Gradient:
+    """Return the gradient of an objective through an input transformation, averaged over its copies, then smoothed."""
+
+    def gradient(images: Tensor) -> Tensor:
+        total = torch.zeros_like(images, dtype=torch.float64)
+        for copy in range(view.copies):
+            total += scene.objective.gradient(images, lambda point, copy=copy: view.apply(point, copy))  # type: ignore[misc]
+        mean = total / view.copies
+        return mean if view.smooth is None else view.smooth(mean)
+
+    return gradient
+
+
+def per_image(values: Tensor) -> Tensor:
+    """Return (N,) as (N, 1, 1, 1)."""
+    return values[:, None, None, None]
+
+
+def unit_l1(gradient: Tensor) -> Tensor:
+    """Return each image's gradient over the mean of its absolute values; 0 stays 0."""
+    size = gradient.abs().flatten(1).mean(1)
+    return gradient / per_image(size.where(size > 0, 1))
+
+
+def unit_l2(gradient: Tensor) -> Tensor:
+    """Return each image's gradient over its L2 length; 0 stays 0."""
+    size = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
+    return gradient / per_image(size.where(size > 0, 1))
+
+
+def direction_in(norm: str) -> Direction:
+    """Return the steepest move of size 1: the sign for Linf, the unit vector for L2."""
+    return torch.sign if norm == "linf" else unit_l2
+
+
+def start_in(images: Tensor, eps: float, norm: str, generator: torch.Generator) -> Tensor:
+    """Return a uniformly random point of the ball around each image, in the box."""
+    if norm == "linf":
+        return (images + torch.empty_like(images).uniform_(-eps, eps, generator=generator)).clamp(0, 1)
+    way = unit_l2(torch.randn(images.shape, generator=generator, device=images.device, dtype=images.dtype))
+    share = torch.rand(len(images), generator=generator, device=images.device, dtype=images.dtype)
+    radius = eps * share ** (1 / images[0].numel())
+    return project(images + per_image(radius) * way, images, norm, eps)
+
+
+def iterate(
+    images: Tensor,
+    eps: float,
+    *,
+    gradient: Gradient,
+    generator: torch.Generator,
+    norm: Norm = "linf",
+    steps: int = 10,
+    step: float | None = None,
+    decay: float = 1.0,
+    random_start: bool = False,
+    estimate: Estimate = plain,
+    direction: Direction | None = None,
+) -> Tensor:
+    """Return adversarial images (N, C, H, W) within eps of the images in the norm, and in [0, 1].
+
+    images: (N, C, H, W) in [0, 1]. eps: the budget, in the norm's unit. step: the size of each, None for eps / steps.
+    decay: of the momentum g = decay * g + grad / mean|grad| (Dong et al., CVPR 2018, equation 6); 0 for none.
+    direction: of a step, by default the norm's steepest one.
+    """
+    size = eps / max(steps, 1) if step is None else step
+    towards = direction_in(norm) if direction is None else direction
+    adversarial = start_in(images, eps, norm, generator) if random_start else images.clone()
+    momentum = torch.zeros_like(images, dtype=torch.float64)
+    for _ in range(steps):
+        found = estimate(adversarial, momentum, gradient)
+        momentum = decay * momentum + unit_l1(found)
+        moved = adversarial + (size * towards(momentum)).to(images.dtype)
+        adversarial = project(moved, images, norm, eps)
+    return adversarial
