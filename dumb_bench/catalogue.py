@@ -27,7 +27,8 @@ from dumb_bench.spec import Plugin
 KINDS: dict[str, tuple[str, frozenset[str]]] = {
     "attacks": (
         "dumb_bench.attacks",
-        frozenset({"base", "craft", "features", "gradients", "iterative", "tuning", "torchattacks_call"}),
+        frozenset({"base", "craft", "features", "gradients", "iterative", "tuning", "torchattacks_call"})
+        | {"torchattacks_table"},
     ),
     "sources": ("dumb_bench.data", frozenset({"base", "balance", "digits", "tasks", "images"})),
     "architectures": ("dumb_bench.architectures", frozenset({"base"})),
@@ -223,7 +224,7 @@ class Catalogue:
         return found
 
     def knows(self, kind: str, name: str) -> bool:
-        """Whether a grid may use the name, as far as can be told without an import: `library.Name` is taken on trust."""
+        """Whether a grid may use the name, as far as can be told without an import (`library.Name` is believed)."""
         return name.partition(".")[0] in FAMILIES.get(kind, ()) if "." in name else name in self.names(kind)
 
     def names(self, kind: str) -> tuple[str, ...]:

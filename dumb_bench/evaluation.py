@@ -43,19 +43,24 @@ class Counts(NamedTuple):
     n_victim_correct: int
     n_victim_correct_raw: int
     n_success: int
+    n_target_success: int | None
     class_images: list[int]
     class_victim_correct: list[int]
     class_success: list[int]
 
 
-def count(labels: Labels, raw: Labels, clean: Labels, delivered: Labels, num_classes: int) -> Counts:
+def count(
+    labels: Labels, raw: Labels, clean: Labels, delivered: Labels, num_classes: int, targets: Labels | None = None
+) -> Counts:
     """Count one test.
 
     Args:
         labels: (N,) the truth. raw: (N,) the victim's labels for the clean images as they are. clean: the same under
-            the test's delivery. delivered: its labels for the delivered adversarial images.
+            the test's delivery. delivered: its labels for the delivered adversarial images. targets: (N,) where the
+            attack aims at a class.
 
-    A success is an image that the victim gets right clean, under the same delivery, and wrong when attacked.
+    A success is an image that the victim gets right clean, under the same delivery, and wrong when attacked; a target
+    success one that it gets right clean and takes for the target when attacked.
     """
     correct = clean == labels
     success = correct & (delivered != labels)
@@ -68,6 +73,7 @@ def count(labels: Labels, raw: Labels, clean: Labels, delivered: Labels, num_cla
         n_victim_correct=int(correct.sum()),
         n_victim_correct_raw=int((raw == labels).sum()),
         n_success=int(success.sum()),
+        n_target_success=None if targets is None else int((correct & (delivered == targets)).sum()),
         class_images=by_class(np.ones(len(labels), dtype=bool)),
         class_victim_correct=by_class(correct),
         class_success=by_class(success),

@@ -87,6 +87,22 @@ def _finite(value: float | Fraction) -> float:
     return number
 
 
+def _sweep(value: Any) -> Any:
+    """Return a sweep as a list: "first:last:step", or a list of strengths."""
+    if not isinstance(value, str) or ":" not in value:
+        return value if isinstance(value, list | tuple) else [value]
+    parts = value.split(":")
+    try:
+        first, last, step = (Fraction(str(strength_of(part.strip()))) for part in parts)
+    except ValueError:
+        raise ValueError(f'expected "first:last:step", as in "0.01:0.30:0.01", got {value!r}') from None
+    if step <= 0 or last < first or (last - first) / step > MAX_SWEEP:
+        raise ValueError(f'expected "first:last:step" that rises in at most {MAX_SWEEP} steps, got {value!r}')
+    return [float(first + number * step) for number in range(int((last - first) / step) + 1)]
+
+
+MAX_SWEEP = 1000
+
 Axis = Annotated[list[_T], BeforeValidator(_as_list), Field(min_length=1), AfterValidator(_distinct)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=63)]
 
@@ -122,7 +138,7 @@ class SurrogateAxes(ModelAxes):
     """What differs for the attacker."""
 
     aggregation: Axis[str] = ["mean_logits"]
-    modifier: Axis[Literal["none"]] = ["none"]
+    modifier: Axis[PluginName] = [Choice("none")]
 
 
 class Images(_Table):
@@ -155,11 +171,25 @@ class Report(_Table):
     notes: list[Annotated[str, Field(max_length=2_000)]] = []
 
 
+class Tune(_Table):
+    """A strength chosen for each surrogate on the tuning split: see `TuneSpec`. per_class: its images, at most 150."""
+
+    ssim: Annotated[float, Field(ge=-1, lt=1)] = 0.4
+    over: Annotated[list[Strength], BeforeValidator(_sweep), Field(min_length=2), AfterValidator(_distinct)] | None = (
+        None
+    )
+    search: Literal["full", "bisection"] = "full"
+    per_class: Annotated[int, Field(ge=2, le=1_000_000)] | None = None
+    reference: bool = False
+
+
 class AttackEntry(_Table):
-    """One attack of the grid; without `strength` its default strengths are used."""
+    """One attack of the grid; with neither `strength` nor `tune` its default strengths are used."""
 
     name: str
     strength: Axis[Strength] | None = None
+    tune: Tune | None = None
+    targeted: bool = False
     params: dict[str, Any] = {}
     attack_seed: Axis[Seed] = [0]
     chunk: Annotated[int, Field(ge=1, le=4096)] = 64
@@ -187,7 +217,7 @@ class Grid(_Table):
                 raise ValueError(
                     f"attacks[{number}].name: {entry.name!r} is a control, which every grid gets without asking"
                 )
-            identity = f"{entry.name} {sorted(entry.params.items(), key=str)} {entry.chunk}"
+            identity = f"{entry.name} {sorted(entry.params.items(), key=str)} {entry.chunk} {entry.targeted}"
             if identity in seen:
                 raise ValueError(
                     f"attacks[{number}].name: {entry.name!r} is given twice with the same parameters; "

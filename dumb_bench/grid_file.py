@@ -21,6 +21,7 @@ from dumb_bench.grid import (
     Report,
     SurrogateAxes,
     Training,
+    Tune,
 )
 
 MAX_FILE_BYTES = 1_000_000
@@ -79,8 +80,9 @@ def _check_names(grid: Grid, catalogue: Catalogue) -> None:
             ("architecture", "architectures"),
             ("defence", "defences"),
             ("posterior", "posteriors"),
+            ("modifier", "modifiers"),
         ):
-            for choice in getattr(axes, axis) or ():
+            for choice in getattr(axes, axis, None) or ():
                 members = choice.name.split("+") if (section, axis) == ("surrogates", "architecture") else [choice.name]
                 for name in members:
                     _known(f"{section}.{axis}", kind, name, catalogue)
@@ -123,6 +125,7 @@ _TABLES: dict[int | str, type[BaseModel]] = {
     "output": Output,
     "report": Report,
     "attacks": AttackEntry,
+    "tune": Tune,
 }
 
 _TYPES: dict[str, str] = {

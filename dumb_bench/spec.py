@@ -59,6 +59,12 @@ def id_of_test(attack_id: str, victim_id: str, surrogate_id: str = "") -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
 
 
+def id_of_tuned_test(set_id: str, delivery: str, victim_id: str, surrogate_id: str, tuning_id: str) -> str:
+    """Return the id of one row of `tests` whose strength was chosen: known before the choice, and whatever it is."""
+    text = f"tuned|{set_id}|{delivery}|{victim_id}|{surrogate_id}|{tuning_id}"
+    return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
+
+
 @dataclass(frozen=True)
 class Plugin:
     """A plugin by name, the parameters that differ from its defaults, and the fingerprint of its code."""
@@ -175,7 +181,7 @@ class SurrogateSpec:
         merged["samples"] = sum(model.samples for model in self.models)
         merged["seed"] = self.models[0].seed
         merged["aggregation"] = self.aggregation
-        merged["modifier"] = self.modifier.name
+        merged["modifier"] = self.modifier.label
         merged["id"] = self.id
         return merged
 
@@ -198,6 +204,35 @@ class AttackSpec:
     targeted: bool = False
     chunk: int = 64
     seed: int = 0
+
+
+@dataclass(frozen=True)
+class TuneSpec:
+    """How a strength is chosen for each surrogate: the best of `over` whose mean SSIM lies strictly above `ssim`.
+
+    reference: by the published rule, the highest success, ties to the largest strength; else the smallest strength
+    within one point of the highest. search: `full`, every strength; `bisection`, the largest allowed strength.
+    """
+
+    over: tuple[float, ...]
+    ssim: float
+    search: str = "full"
+    reference: bool = False
+
+
+@dataclass(frozen=True)
+class TuningSpec:
+    """One choice: this surrogate's strength of this attack, made on images that are never scored."""
+
+    surrogate: SurrogateSpec
+    attack: AttackSpec
+    tune: TuneSpec
+    images: ImagesSpec
+
+    @cached_property
+    def id(self) -> str:
+        """The choice's id."""
+        return digest({"surrogate": self.surrogate.id, "attack": self.attack, "tune": self.tune, "images": self.images})
 
 
 @dataclass(frozen=True)

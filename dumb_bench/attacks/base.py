@@ -44,8 +44,8 @@ class AttackInfo(NamedTuple):
 
     norm: the norm that `strength` bounds, None when no norm is bounded. strength: the name of the swept parameter, None
     when there is none. unit: its unit. minimum, maximum: the closed range that strengths are allowed in.
-    uses: what it looks at; an attack that uses `nothing` is made once for all surrogates. stochastic: another seed gives
-    other images. reaches_budget: every image's perturbation has exactly the norm `strength` (up to the box).
+    uses: what it looks at; an attack that uses `nothing` is made once for all surrogates. stochastic: another seed
+    gives other images. reaches_budget: every image's perturbation has exactly the norm `strength` (up to the box).
     batch_independent: an image's result does not depend on what the other images of its batch are. zero_is_identity:
     strength 0 gives the clean image. path: how all strengths share one direction (`Path`), None where each is made by
     itself. library: the package that computes it.

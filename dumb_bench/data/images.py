@@ -132,6 +132,12 @@ def attacked_images(catalogue: Catalogue, images: ImagesSpec) -> Split:
         raise InputError(f"{error} in split {images.split!r} of source {images.source.name!r}") from None
 
 
+def targets_of(split: Split, classes: int) -> npt.NDArray[np.int64]:
+    """Return the class that a targeted attack aims at, (N,) int64: another than the label, drawn by the image's id."""
+    steps = [derive_seed("target", name) % (classes - 1) + 1 for name in split.ids]
+    return np.asarray((split.labels + np.array(steps, dtype=np.int64)) % classes, dtype=np.int64)
+
+
 def clean_test_images(catalogue: Catalogue, task: str, source: Plugin) -> Split:
     """Return a source's whole test split, those images first that `attacked_images` gives, in its order."""
     return whole(load_split(catalogue, task, source, "test"), key=(task, source.name, "test"))

@@ -30,6 +30,7 @@ def generate(results_folder: Path, out_folder: Path, *, catalogue: Catalogue | N
     from dumb_bench.report.html import page
     from dumb_bench.report.load import load
     from dumb_bench.report.tables import write_tables
+    from dumb_bench.report.tunings import tuning_rows, tuning_summary
 
     results = load(Path(results_folder))
     tests = prepared(results)
@@ -38,9 +39,10 @@ def generate(results_folder: Path, out_folder: Path, *, catalogue: Catalogue | N
     out.mkdir(parents=True, exist_ok=True)
     frames = {"tests": tests, "summary": by_case, "models": results.models}
     drawn = draw_all(frames, out / "figures", catalogue or Catalogue())
-    files = write_tables(by_case, out / "tables")
+    tuned = tuning_summary(results.tunings)
+    files = write_tables(by_case, tuned, out / "tables")
     target = out / "index.html"
-    target.write_text(page(results, tests, by_case, drawn, files), encoding="utf-8")
+    target.write_text(page(results, tests, by_case, tuning_rows(tuned), drawn, files), encoding="utf-8")
     return target
 
 

@@ -150,7 +150,7 @@ def prepared(results: Results) -> pd.DataFrame:
     texts = {(s, n): strength_text(s, n) for s, n in pairs.itertuples(index=False)}
     as_text = [texts.get((s, n)) or strength_text(s, n) for s, n in zip(tests["strength"], tests["norm"], strict=True)]
     tests["setting"] = np.where(tuned, "tuned", np.array(as_text, dtype=object))
-    order = np.where(tuned, np.inf, tests["strength"].fillna(0.0))
+    order = np.where(tuned, -np.inf, tests["strength"].fillna(0.0))  # a fixed strength stands before a chosen one
     tests["largest"] = order == tests.assign(order=order).groupby("label")["order"].transform("max")
     return tests.assign(primary=_primary(tests, results.meta.primary))
 
@@ -160,6 +160,10 @@ def _primary(tests: pd.DataFrame, declared: str | None) -> pd.Series:
     name, strength = parse_primary(declared)
     wanted = attack & (tests["attack"] == name)
     if wanted.any():
+        tuned = tests["setting"] == "tuned"
+        if (declared or "").endswith("@tuned") and (wanted & tuned).any():
+            return wanted & tuned
+        wanted &= ~tuned if (wanted & ~tuned).any() else True
         exact = wanted & np.isclose(
             tests["strength"].astype(float).fillna(-1.0), -2.0 if strength is None else strength
         )

@@ -171,8 +171,17 @@ def failure_rows(failed: pd.DataFrame) -> dict[str, Any]:
     return {"rows": rows, "total": len(grouped)}
 
 
-def page(results: Results, tests: pd.DataFrame, summary: pd.DataFrame, drawn: list[Drawn], files: list[str]) -> str:
-    """Return the page as HTML. `drawn`: the figures in order; `files`: names under `tables/`."""
+def page(
+    results: Results,
+    tests: pd.DataFrame,
+    summary: pd.DataFrame,
+    tuned: list[dict[str, str]],
+    drawn: list[Drawn],
+    files: list[str],
+) -> str:
+    """Return the page as HTML. `tuned`: rows on chosen strengths; `drawn`: the figures in order; `files`: names under
+    `tables/`.
+    """
     from importlib.metadata import PackageNotFoundError, version
 
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -213,6 +222,7 @@ def page(results: Results, tests: pd.DataFrame, summary: pd.DataFrame, drawn: li
         cases=case_table(summary),
         effects=effects_table(summary),
         declared=results.meta.primary,
+        tuned=tuned,
         figures=figures,
         others=[name for name in figures if name not in placed],
         failures=failure_rows(results.failures),

@@ -40,7 +40,8 @@ def size(results: Results, tests: pd.DataFrame) -> list[Size]:
         else f"{images.min():.0f} to {images.max():.0f}"
     )
     right = attack["n_victim_correct"]
-    undefined = int((all_rows["asr"].isna()).sum())
+    infeasible = int((all_rows["strength_rule"] == "infeasible").sum())
+    undefined = int((all_rows["asr"].isna()).sum()) - infeasible
     return [
         Size("models", f"{len(results.models):,}", planned("models", len(results.models))),
         Size("surrogates", f"{tests['surrogate_id'].nunique():,}"),
@@ -54,6 +55,7 @@ def size(results: Results, tests: pd.DataFrame) -> list[Size]:
             f"victim right when clean: {right.min():.0f} to {right.max():.0f}" if len(right) else "",
         ),
         Size("left out", f"{undefined:,}", "tests whose victim gets no clean image right"),
+        *([Size("infeasible", f"{infeasible:,}", "tests for which no strength keeps the SSIM")] if infeasible else []),
         Size("failed units", f"{len(results.failures):,}"),
     ]
 

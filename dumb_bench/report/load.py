@@ -36,6 +36,11 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "delivery", "defence_known", *(f"victim_{key}" for key in (*_MODEL, "recipe", "seed", "id", "params")), "case",
         "white_box", "shared_weights", "n_images", "n_victim_correct", "n_success", "asr", "control", "copied",
     ),
+    "tunings": (
+        "tuning_id", "surrogate_id", "attack", "attack_params", "image_source", "n_images", "n_surrogate_correct",
+        "ssim_above", "reference", "search", "strengths", "mean_ssim", "n_fooled", "strength", "success", "feasible",
+        "sets_crafted", "bisection_strength", "bisection_success", "bisection_sets", "forwards", "backwards",
+    ),
     "predictions": (),
     "failures": (
         "unit_key", "kind", "unit", "attack", "surrogate_id", "image_source", "error_type", "message", "attempts",
@@ -68,6 +73,7 @@ class Results:
     images: pd.DataFrame
     models: pd.DataFrame
     attacks: pd.DataFrame
+    tunings: pd.DataFrame
     tests: pd.DataFrame
     failures: pd.DataFrame
     meta: Meta

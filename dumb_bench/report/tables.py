@@ -101,10 +101,17 @@ def latex(summary: pd.DataFrame) -> str:
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}}", ""])
 
 
-def write_tables(summary: pd.DataFrame, folder: Path) -> list[str]:
-    """Write `success_by_case.csv` (wide), `contrasts.csv` (long) and `success_by_case.tex`; return their names."""
+def write_tables(summary: pd.DataFrame, tunings: pd.DataFrame, folder: Path) -> list[str]:
+    """Write the tables and return their names.
+
+    `success_by_case.csv` (wide), `contrasts.csv` (long), `success_by_case.tex`; `tuned_strengths.csv` if there are any.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     write_csv(pivot(summary), folder / "success_by_case.csv")
     write_csv(summary, folder / "contrasts.csv")
     (folder / "success_by_case.tex").write_text(latex(summary), encoding="utf-8")
-    return ["success_by_case.csv", "contrasts.csv", "success_by_case.tex"]
+    names = ["success_by_case.csv", "contrasts.csv", "success_by_case.tex"]
+    if len(tunings):
+        write_csv(tunings, folder / "tuned_strengths.csv")
+        names.append("tuned_strengths.csv")
+    return names

@@ -15,16 +15,14 @@ from torch.nn import functional
 from dumb_bench.attacks.base import AttackInfo
 from dumb_bench.attacks.craft import Crafted, budget_norm, craft, delta_swap
 from dumb_bench.catalogue import Entry, all_params
-from dumb_bench.data.tasks import task_named
 from dumb_bench.errors import AttackError
 from dumb_bench.evaluation import count, margins_of, mean_logits_of
 from dumb_bench.perturbation import l2, linf, ssim
 from dumb_bench.relation import relate
 from dumb_bench.runner.slot_state import ImageSet, SlotState, hardware, host, labels_of, library_versions
 from dumb_bench.runner.units import AttackUnit, Wanted
-from dumb_bench.spec import ModelSpec, to_json
-from dumb_bench.store import schema
-from dumb_bench.surrogate import LockedSurrogate
+from dumb_bench.spec import AttackSpec, ImagesSpec, ModelSpec, SurrogateSpec, to_json
+from dumb_bench.store.rows import as_table
 
 
 class _Answer(NamedTuple):
@@ -46,78 +44,58 @@ def run_attack(unit: AttackUnit, state: SlotState) -> dict[str, pa.Table]:
     spec = unit.base
     entry = state.catalogue.get("attacks", spec.attack.attack.name)
     images = state.image_set(spec.images)
-    surrogate = _surrogate(unit, state)
     settings = all_params(entry, spec.attack.attack.as_dict())
     norm = budget_norm(entry.info, settings)
-    seed_key = _seed_key(unit, settings)
-    made: dict[tuple[str, float | None], Crafted] = {}
-    for strength in dict.fromkeys(item.strength for item in unit.wanted):
-        (crafted,) = craft(
-            entry, surrogate, images.images, images.labels, [strength],
-            params=spec.attack.attack.as_dict(), chunk=spec.attack.chunk, seed_key=seed_key,
-        )  # fmt: skip
-        made["", strength] = crafted
-        if any(item.set.control and item.strength == strength for item in unit.wanted):
-            made["delta_swap", strength] = delta_swap(crafted, images.images, images.labels, norm, seed_key=seed_key)
+    seed_key = seed_key_of(spec.surrogate, spec.attack, spec.images, settings)
+    strengths = list(dict.fromkeys(item.strength for item in unit.wanted))
+    made = craft(
+        entry, state.surrogate(spec.surrogate) if spec.surrogate else None, images.images, images.labels, strengths,
+        params=spec.attack.attack.as_dict(), chunk=spec.attack.chunk, seed_key=seed_key,
+        targets=images.aim(spec.attack.targeted),
+    )  # fmt: skip
     rows: dict[str, list[dict[str, Any]]] = {"attacks": [], "tests": [], "predictions": []}
     expected = {attack_id: (known, stored) for attack_id, known, stored in unit.expected}
-    for item in unit.wanted:
-        crafted = made[item.set.control, item.strength]
-        sha256 = hashlib.sha256(crafted.images.cpu().numpy().tobytes()).hexdigest()
-        known, stored = expected.get(item.attack_id, (sha256, False))
-        if known != sha256:
-            raise AttackError(
-                f"{unit.label}: crafted again it differs from the stored set ({sha256[:12]}, stored {known[:12]})"
-            )
-        delivered = state.deliver(crafted.images, item.delivery.name)
-        answer = _ask(surrogate, unit, item, images, delivered, state)
-        common = _common(unit, item, entry, settings, norm)
-        if not stored:
-            rows["attacks"].append(
-                _attack_row(unit, item, common, crafted, delivered, images, answer, sha256, state, entry.info)
-            )
-        for victim, test_id in zip(item.victims, item.test_ids, strict=True):
-            test, prediction = _score(unit, item, common, victim, test_id, images, delivered, answer, state)
-            rows["tests"].append(test)
-            rows["predictions"].append(prediction)
-    return {name: schema.table(name, found) for name, found in rows.items()}
+    for strength, crafted in zip(strengths, made, strict=True):
+        here = [item for item in unit.wanted if item.strength == strength]
+        forms = {"": crafted}
+        if any(item.set.control for item in here):
+            forms["delta_swap"] = delta_swap(crafted, images.images, images.labels, norm, seed_key=seed_key)
+        for item in here:
+            form = forms[item.set.control]
+            sha256 = hashlib.sha256(form.images.cpu().numpy().tobytes()).hexdigest()
+            known, stored = expected.get(item.attack_id, (sha256, False))
+            if known != sha256:
+                raise AttackError(
+                    f"{unit.label}: crafted again it differs from the stored set ({sha256[:12]}, stored {known[:12]})"
+                )
+            delivered = state.deliver(form.images, item.delivery.name)
+            answer = _ask(item, images, delivered, state)
+            common = _common(unit, item, entry, settings, norm)
+            if not stored:
+                rows["attacks"].append(
+                    _attack_row(item, common, form, delivered, images, answer, sha256, state, entry.info)
+                )
+            for victim, test_id in zip(item.victims, item.test_ids, strict=True):
+                test, prediction = _score(item, common, victim, test_id, images, delivered, answer, state)
+                rows["tests"].append(test)
+                rows["predictions"].append(prediction)
+    return {name: as_table(name, found) for name, found in rows.items()}
 
 
-def _surrogate(unit: AttackUnit, state: SlotState) -> LockedSurrogate | None:
-    spec = unit.base.surrogate
-    if spec is None:
-        return None
-    members = [network for model in spec.models for network in state.model(model)]
-    return LockedSurrogate(members, len(task_named(spec.task, state.catalogue).classes), spec.aggregation)
-
-
-def _seed_key(unit: AttackUnit, settings: Mapping[str, Any]) -> tuple[str | int, ...]:
+def seed_key_of(
+    surrogate: SurrogateSpec | None, attack: AttackSpec, images: ImagesSpec, settings: Mapping[str, Any]
+) -> tuple[str | int, ...]:
     """Seeds derive from surrogate, attack and image source; never from strength, victim or the plugin's code."""
-    spec = unit.base
-    surrogate = spec.surrogate.id if spec.surrogate else ""
-    return (
-        "craft",
-        surrogate,
-        spec.attack.attack.name,
-        to_json(dict(settings)),
-        spec.images.source.label,
-        spec.attack.seed,
-    )
+    name = surrogate.id if surrogate else ""
+    return ("craft", name, attack.attack.name, to_json(dict(settings)), images.source.label, attack.seed)
 
 
-def _ask(
-    surrogate: LockedSurrogate | None,
-    unit: AttackUnit,
-    item: Wanted,
-    images: ImageSet,
-    delivered: Tensor,
-    state: SlotState,
-) -> _Answer:
+def _ask(item: Wanted, images: ImageSet, delivered: Tensor, state: SlotState) -> _Answer:
+    surrogate = item.set.surrogate
     if surrogate is None:
         return _Answer(None, None, None, None, None)
-    members = tuple(surrogate.members)
-    clean = labels_of(mean_logits_of(members, state.deliver(images.images, item.delivery.name)))
-    logits = mean_logits_of(members, delivered)
+    clean = labels_of(state.own_logits(surrogate, state.deliver(images.images, item.delivery.name)))
+    logits = state.own_logits(surrogate, delivered)
     predictions = labels_of(logits)
     correct = clean == images.truth
     loss = float(functional.cross_entropy(logits.double(), images.labels))
@@ -149,7 +127,6 @@ def _common(
 
 
 def _attack_row(
-    unit: AttackUnit,
     item: Wanted,
     common: dict[str, Any],
     crafted: Crafted,
@@ -196,7 +173,6 @@ def _attack_row(
 
 
 def _score(
-    unit: AttackUnit,
     item: Wanted,
     common: dict[str, Any],
     victim: ModelSpec,
@@ -212,8 +188,8 @@ def _score(
     predictions = labels_of(logits)
     raw = state.clean_labels(victim, spec.images, "float32")
     clean = state.clean_labels(victim, spec.images, item.delivery.name)
-    classes = len(task_named(spec.images.task, state.catalogue).classes)
-    counts = count(images.truth, raw, clean, predictions, classes)
+    aim = images.targets if spec.attack.targeted else None
+    counts = count(images.truth, raw, clean, predictions, state.classes(spec.images.task), aim)
     columns = {key: value for key, value in victim.columns.items() if key != "params"}
     test = {
         **common,

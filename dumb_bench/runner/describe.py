@@ -14,19 +14,19 @@ from dumb_bench.runner.outstanding import Index, outstanding, read_index
 from dumb_bench.runner.plan import build_plan
 from dumb_bench.store.store import Store
 
-EMPTY = Index(frozenset(), frozenset(), frozenset(), {}, frozenset(), frozenset())
+EMPTY = Index(frozenset(), frozenset(), frozenset(), {}, frozenset(), frozenset(), {})
 
 
 def describe_plan(path: Path, catalogue: Catalogue, store_of: Callable[[str], str], max_tests: int) -> dict[str, Any]:
     """Return the description of a grid's plan as JSON data."""
     grid, _ = read_grid(path, catalogue)
     plan = build_plan(grid, catalogue, str(path), max_tests)
-    everything = outstanding(plan, EMPTY)
+    everything = outstanding(plan, EMPTY, catalogue)
     try:
         index = read_index(Store.open(store_of(grid.name), create=False))
     except InputError:
         index = EMPTY
-    left = outstanding(plan, index)
+    left = outstanding(plan, index, catalogue)
     cost = estimate(plan, catalogue)
     return {
         "name": grid.name,
@@ -35,6 +35,7 @@ def describe_plan(path: Path, catalogue: Catalogue, store_of: Callable[[str], st
         "done": len(everything.units) - len(left.units),
         "tests_done": left.tests_done,
         "recrafted": left.recrafted,
+        "open_tunings": left.open_tunings,
         "estimate": {
             "training": cost.training_seconds,
             "crafting": cost.crafting_seconds,

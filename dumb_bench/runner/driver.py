@@ -15,7 +15,8 @@ from typing import Protocol
 
 from dumb_bench.runner.frontier import Frontier
 from dumb_bench.runner.outstanding import tasks_of
-from dumb_bench.runner.units import AttackUnit, Fault, Outcome, TrainUnit, Unit, kind_of
+from dumb_bench.runner.units import AttackUnit, Fault, Outcome, TrainUnit, TuneUnit, Unit, kind_of
+from dumb_bench.spec import SetSpec, TuningSpec
 from dumb_bench.store.events import EventLog
 from dumb_bench.store.store import Store
 
@@ -200,15 +201,19 @@ class _Round:
 
 def failure_row(key: str, unit: Unit, fault: Fault, attempts: int) -> dict[str, object]:
     """Return a row of `failures`."""
-    attack = unit if isinstance(unit, AttackUnit) else None
+    about: SetSpec | TuningSpec | None = None
+    if isinstance(unit, AttackUnit):
+        about = unit.base
+    elif isinstance(unit, TuneUnit):
+        about = unit.tunings[0]
     return {
         "unit_key": key,
         "kind": kind_of(unit),
         "unit": unit.label,
         "subject": unit.subject,
-        "attack": attack.base.attack.attack.label if attack else None,
-        "surrogate_id": attack.base.surrogate.id if attack and attack.base.surrogate else None,
-        "image_source": attack.base.images.source.label if attack else None,
+        "attack": about.attack.attack.label if about else None,
+        "surrogate_id": about.surrogate.id if about and about.surrogate else None,
+        "image_source": about.images.source.label if about else None,
         "error_type": fault.type,
         "message": fault.message,
         "traceback": fault.traceback or None,

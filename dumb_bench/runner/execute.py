@@ -16,7 +16,8 @@ from dumb_bench.errors import AttackError, DamagedFileError, InputError
 from dumb_bench.runner.attack_unit import run_attack
 from dumb_bench.runner.slot_state import SlotState, host
 from dumb_bench.runner.train_unit import run_clean, run_images, run_train
-from dumb_bench.runner.units import AttackUnit, CleanUnit, Fault, ImagesUnit, Outcome, TrainUnit, Unit
+from dumb_bench.runner.tune_unit import run_tune
+from dumb_bench.runner.units import AttackUnit, CleanUnit, Fault, ImagesUnit, Outcome, TrainUnit, TuneUnit, Unit
 from dumb_bench.store.store import Store
 
 PASSING = (OSError, MemoryError, torch.OutOfMemoryError)
@@ -60,6 +61,8 @@ class Worker:
             return run_train(unit, self.state)
         if isinstance(unit, CleanUnit):
             return run_clean(unit, self.state)
+        if isinstance(unit, TuneUnit):
+            return run_tune(unit, self.state)
         return run_attack(unit, self.state)
 
 

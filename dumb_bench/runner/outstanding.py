@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
+from dumb_bench.catalogue import Catalogue
 from dumb_bench.runner.frontier import Task
 from dumb_bench.runner.plan import Plan
 from dumb_bench.runner.plan_file import clean_sets
-from dumb_bench.runner.units import AttackUnit, CleanUnit, ImagesUnit, TrainUnit, Unit, Wanted
-from dumb_bench.spec import SetSpec
+from dumb_bench.runner.units import AttackUnit, CleanUnit, ImagesUnit, TrainUnit, TuneUnit, Unit, Wanted
+from dumb_bench.spec import SetSpec, TuningSpec
+from dumb_bench.store.planned import chosen_in
 from dumb_bench.store.store import Store
 
 
@@ -22,14 +24,19 @@ class Index(NamedTuple):
     sets: dict[tuple[str, float | None], str]
     models: frozenset[str]
     clean: frozenset[tuple[str, str]]
+    tunings: dict[str, float | None]
 
 
 class Outstanding(NamedTuple):
-    """Units to run. recrafted: sets (each strength is one) that were made before and are made again for new rows."""
+    """Units to run. recrafted: sets (each strength is one) that were made before and are made again for new rows.
+
+    open_tunings: strengths that are not chosen yet; the units of their sets come when they are.
+    """
 
     units: tuple[Unit, ...]
     tests_done: int
     recrafted: int
+    open_tunings: int = 0
 
 
 def read_index(store: Store) -> Index:
@@ -40,6 +47,7 @@ def read_index(store: Store) -> Index:
             "attacks": ["attack_id", "set_id", "strength", "set_sha256"],
             "models": ["model_id"],
             "clean": ["model_id", "test_set"],
+            "tunings": ["tuning_id", "strength"],
         }
     )
     attacks, clean = found["attacks"], found["clean"]
@@ -50,12 +58,14 @@ def read_index(store: Store) -> Index:
         sets={(row["set_id"], row["strength"]): row["set_sha256"] for row in attacks.to_pylist()},
         models=frozenset(name for name in found["models"].column("model_id").to_pylist() if store.has_artifact(name)),
         clean=frozenset(zip(*(clean.column(name).to_pylist() for name in clean.column_names), strict=True)),
+        tunings=chosen_in(found["tunings"]),
     )
 
 
-def outstanding(plan: Plan, index: Index) -> Outstanding:
+def outstanding(plan: Plan, index: Index, catalogue: Catalogue) -> Outstanding:
     """Return the units that a plan still needs."""
-    units: list[Unit] = [unit for item in plan.image_sets if (unit := ImagesUnit(item)).key not in index.keys]
+    images = [ImagesUnit(item, plan.targeted) for item in plan.image_sets]
+    units: list[Unit] = [unit for unit in images if unit.key not in index.keys]
     for model in plan.models.values():
         asked = clean_sets(plan, model)
         if model.id not in index.models:
@@ -64,21 +74,27 @@ def outstanding(plan: Plan, index: Index) -> Outstanding:
         missing = tuple(item for item in asked if (model.id, item.id(model.task)) not in index.clean)
         if missing:
             units.append(CleanUnit(model, missing))
+    open_tunings = [item for key, item in plan.tunings.items() if key not in index.tunings]
+    units += _tune_units(open_tunings, catalogue)
     wanted: dict[str, list[Wanted]] = {}
     bases: dict[str, SetSpec] = {}
-    total = left = 0
+    planned: set[str] = set()
+    done = 0
     for item in plan.sets:
         base = item.spec.base
         bases[base.id] = base
-        for strength in item.strengths:
+        chosen = [index.tunings[name] for name in item.tunings if name in index.tunings]
+        if item.spec.attack_name != "sign_noise":  # rows of what no strength is feasible for need no work
+            done += chosen.count(None) * len(item.victims) * len(plan.deliveries)
+        for strength, holders in item.made(index.tunings):
             for delivery in plan.deliveries:
                 row = Wanted(item.spec, strength, delivery, tuple(plan.victims[victim] for victim in item.victims))
                 kept = tuple(
                     victim for victim, test in zip(row.victims, row.test_ids, strict=True) if test not in index.tests
                 )
-                total += len(row.victims) * len(item.surrogates)
-                left += len(kept) * len(item.surrogates)
-                if kept:
+                done += (len(row.victims) - len(kept)) * len(holders)
+                if kept and row.attack_id not in planned:
+                    planned.add(row.attack_id)  # a chosen strength may be one of the grid's, or another surrogate's
                     wanted.setdefault(base.id, []).append(Wanted(item.spec, strength, delivery, kept))
     recrafted = 0
     for key, rows in wanted.items():
@@ -90,10 +106,22 @@ def outstanding(plan: Plan, index: Index) -> Outstanding:
             if (row.set.id, row.strength) in made
         )
         units.append(AttackUnit(bases[key], tuple(rows), expected))
-    return Outstanding(tuple(units), total - left, recrafted)
+    return Outstanding(tuple(units), done, recrafted, len(open_tunings))
 
 
-RANKS = {AttackUnit: 0, ImagesUnit: 1, CleanUnit: 2, TrainUnit: 3}
+def _tune_units(tunings: Iterable[TuningSpec], catalogue: Catalogue) -> list[TuneUnit]:
+    """Return the units of choices: one each, and one for all surrogates where the attack looks at none."""
+    shared: dict[str, list[TuningSpec]] = {}
+    units = []
+    for item in tunings:
+        if catalogue.get("attacks", item.attack.attack.name).info.uses == "nothing":
+            shared.setdefault(TuneUnit((item,), free=True).subject, []).append(item)
+        else:
+            units.append(TuneUnit((item,)))
+    return [*units, *(TuneUnit(tuple(group), free=True) for group in shared.values())]
+
+
+RANKS = {AttackUnit: 0, TuneUnit: 1, ImagesUnit: 2, CleanUnit: 3, TrainUnit: 4}
 """Depth first: what can be finished goes before what opens new work."""
 
 
@@ -108,5 +136,8 @@ def tasks_of(units: Collection[Unit]) -> list[Task]:
             members = unit.base.surrogate.models if unit.base.surrogate else ()
             needs = tuple(training[model.id] for model in members if model.id in training)
             wants = tuple(training[victim] for victim in unit.victims if victim in training)
+        if isinstance(unit, TuneUnit):
+            models = {model.id for item in unit.tunings for model in item.surrogate.models}
+            needs = tuple(training[name] for name in sorted(models) if name in training)
         tasks.append(Task(unit.key, RANKS[type(unit)], needs, wants))
     return tasks

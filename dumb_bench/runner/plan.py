@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import product
 from typing import Literal
 
 from dumb_bench.catalogue import Catalogue
-from dumb_bench.data import balance as balances_of
 from dumb_bench.data.images import attacked_images
 from dumb_bench.data.tasks import Task, task_named
 from dumb_bench.errors import InputError
-from dumb_bench.grid import Choice, Grid
+from dumb_bench.grid import Grid
 from dumb_bench.models.training import training_images
-from dumb_bench.recipes import resolve_recipe
 from dumb_bench.runner.plan_attacks import (
     PlannedAttack,
     Refused,
     attacks_of,
     check_primary,
     controls_of,
-    resolved,
+    tuned_noise,
+    tuning_images,
     usable,
+    with_features,
 )
-from dumb_bench.spec import ImagesSpec, ModelSpec, Plugin, SetSpec, SurrogateSpec
+from dumb_bench.runner.plan_models import surrogates_of, victims_of
+from dumb_bench.spec import ImagesSpec, ModelSpec, Plugin, SetSpec, SurrogateSpec, TuningSpec
 
 MAX_TESTS = 5_000_000
 MAX_MODELS = 100_000
@@ -33,12 +33,28 @@ MAX_MODELS = 100_000
 
 @dataclass(frozen=True)
 class PlannedSet:
-    """An adversarial set with its strengths, its victims, and the surrogates whose rows it gives."""
+    """An adversarial set with its strengths, its victims, and the surrogates whose rows it gives.
+
+    tunings: where the strength is chosen for each surrogate, the choices' ids beside `surrogates`; then `strengths` are
+    those it is chosen from, and each surrogate has the rows of one.
+    """
 
     spec: SetSpec
     strengths: tuple[float | None, ...]
     victims: tuple[str, ...]
     surrogates: tuple[str, ...]
+    tunings: tuple[str, ...] = ()
+
+    def made(self, chosen: Mapping[str, float | None]) -> tuple[tuple[float | None, tuple[str, ...]], ...]:
+        """Return the strengths to make, each with the surrogates whose rows it gives, as far as they are chosen."""
+        if not self.tunings:
+            return tuple((strength, self.surrogates) for strength in self.strengths)
+        found: dict[float | None, list[str]] = {}
+        for surrogate, tuning in zip(self.surrogates, self.tunings, strict=True):
+            strength = chosen.get(tuning)
+            if strength is not None:
+                found.setdefault(strength, []).append(surrogate)
+        return tuple((strength, tuple(holders)) for strength, holders in found.items())
 
     @property
     def control(self) -> bool:
@@ -58,14 +74,21 @@ class Plan:
     image_sets: tuple[ImagesSpec, ...]
     deliveries: tuple[Plugin, ...]
     refused: tuple[Refused, ...] = field(default=())
+    tunings: dict[str, TuningSpec] = field(default_factory=dict)
+
+    @property
+    def targeted(self) -> bool:
+        """Whether an attack aims at a class."""
+        return any(item.spec.attack.targeted for item in self.sets)
 
     def clean_sources(self, task: str) -> tuple[Plugin, ...]:
         """Return the sources on whose test images every model of a task is evaluated clean."""
         return tuple(item.source for item in self.image_sets if item.task == task)
 
     def rows(self, item: PlannedSet) -> int:
-        """Return the number of `tests` rows of a set."""
-        return len(item.strengths) * len(self.deliveries) * len(item.victims) * len(item.surrogates)
+        """Return the number of `tests` rows of a set; an upper bound for the noise of chosen strengths."""
+        strengths = 1 if item.tunings else len(item.strengths)
+        return strengths * len(self.deliveries) * len(item.victims) * len(item.surrogates)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -74,7 +97,11 @@ class Plan:
             "models": len(self.models),
             "surrogates": len(self.surrogates),
             "victims": len(self.victims),
-            "adversarial_sets": sum(len(item.strengths) for item in self.sets),
+            "adversarial_sets": sum(
+                min(len(item.strengths), len(item.surrogates)) if item.tunings else len(item.strengths)
+                for item in self.sets
+            ),
+            "tunings": len(self.tunings),
             "tests": sum(self.rows(item) for item in self.sets if not item.control),
             "control_tests": sum(self.rows(item) for item in self.sets if item.control),
         }
@@ -94,15 +121,16 @@ def build_plan(grid: Grid, catalogue: Catalogue, where: str = "grid", max_tests:
         victims: dict[str, ModelSpec] = {}
         refused: list[Refused] = []
         sets: list[PlannedSet] = []
+        tunings: dict[str, TuningSpec] = {}
         images: dict[str, ImagesSpec] = {}
         for name in grid.task:
             task = task_named(name, catalogue)
-            own = list({item.id: item for item in _surrogates(grid, task, catalogue)}.values())
-            theirs = list({item.id: item for item in _victims(grid, task, catalogue)}.values())
+            own = list({item.id: item for item in surrogates_of(grid, task, catalogue, refused)}.values())
+            theirs = list({item.id: item for item in victims_of(grid, task, catalogue)}.values())
             surrogates |= {item.id: item for item in own}
             victims |= {item.id: item for item in theirs}
             allowed = list(usable(task, attacks, refused))
-            planned = list(_sets(grid, task, own, theirs, allowed, catalogue))
+            planned = list(_sets(grid, task, own, theirs, allowed, catalogue, refused, tunings))
             sets += planned
             own_images = {repr(item.spec.images): item.spec.images for item in planned}
             for asked in own_images.values():
@@ -113,7 +141,9 @@ def build_plan(grid: Grid, catalogue: Catalogue, where: str = "grid", max_tests:
         raise InputError(f"{where}: {error}") from None
     models = {model.id: model for item in surrogates.values() for model in item.models} | victims
     deliveries = tuple(catalogue.resolve("deliveries", name, {}) for name in sorted(grid.images.deliveries))
-    plan = Plan(grid, models, surrogates, victims, tuple(sets), tuple(images.values()), deliveries, tuple(refused))
+    plan = Plan(
+        grid, models, surrogates, victims, tuple(sets), tuple(images.values()), deliveries, tuple(refused), tunings
+    )
     total = plan.counts["tests"] + plan.counts["control_tests"]
     if total > max_tests:
         raise InputError(
@@ -136,6 +166,7 @@ def _check_training(surrogates: list[SurrogateSpec], victims: list[ModelSpec], c
 def _check_size(grid: Grid, max_tests: int) -> None:
     """Refuse a huge product before it is expanded."""
     sizes = []
+    modes = len(grid.surrogates.aggregation) * len(grid.surrogates.modifier)
     roles: tuple[Literal["surrogates", "victims"], ...] = ("surrogates", "victims")
     for role in roles:
         size = len(grid.task)
@@ -146,84 +177,14 @@ def _check_size(grid: Grid, max_tests: int) -> None:
             raise InputError(
                 f"models: the product of the {role}' axes is {size:,} models, more than {MAX_MODELS:,}; shorten an axis"
             )
-    strengths = sum(len(entry.strength or [0.0]) * len(entry.attack_seed) for entry in grid.attacks)
-    least = sizes[0] * sizes[1] * strengths * len(grid.images.deliveries) // len(grid.task)
+    strengths = sum(
+        (len(entry.strength or [0.0]) + (entry.tune is not None)) * len(entry.attack_seed) for entry in grid.attacks
+    )
+    least = sizes[0] * modes * sizes[1] * strengths * len(grid.images.deliveries) // len(grid.task)
     if least > max_tests:
         raise InputError(
             f"asks for at least {least:,} tests, more than {max_tests:,}; shorten an axis or raise --max-tests"
         )
-
-
-def _models(
-    grid: Grid,
-    role: Literal["surrogates", "victims"],
-    task: Task,
-    catalogue: Catalogue,
-    architectures: Iterable[Choice],
-) -> Iterator[ModelSpec]:
-    def plugins(kind: str, axis: str, choices: Iterable[Choice]) -> list[Plugin]:
-        return [resolved(f"{role}.{axis}", kind, choice, catalogue) for choice in choices]
-
-    balances = []
-    for balance in grid.axis(role, "balance"):
-        try:
-            balances_of.parse(balance, len(task.classes))
-        except InputError as error:
-            where = role if getattr(grid, role).balance is not None else "models"
-            raise InputError(f"{where}.balance: {error}") from None
-        balances.append(balance)
-    sources = plugins("sources", "source", grid.axis(role, "source"))
-    for source in sources:
-        offered = catalogue.get("sources", source.name).info.tasks
-        if task.name not in offered:
-            raise InputError(
-                f"{role}.source: {source.name!r} does not offer the task {task.name!r}, only {', '.join(offered)}"
-            )
-    recipes = []
-    for choice in grid.axis(role, "recipe"):
-        try:
-            recipes.append(resolve_recipe(choice.name, dict(choice.params)))
-        except InputError as error:
-            raise InputError(f"training.recipe: {error}") from None
-    axes = product(
-        sources,
-        grid.axis(role, "subset"),
-        plugins("architectures", "architecture", architectures),
-        grid.axis(role, "init"),
-        balances,
-        plugins("defences", "defence", grid.axis(role, "defence")),
-        plugins("posteriors", "posterior", grid.axis(role, "posterior")),
-        recipes,
-        grid.axis(role, "seed"),
-    )
-    for source, subset, architecture, init, balance, defence, posterior, recipe, seed in axes:
-        yield ModelSpec(
-            task=task.name, source=source, architecture=architecture, balance=balance, recipe=recipe, seed=seed,
-            subset=subset, init=init, balance_mode=grid.training.balance_mode, defence=defence, posterior=posterior,
-        )  # fmt: skip
-
-
-def _victims(grid: Grid, task: Task, catalogue: Catalogue) -> Iterator[ModelSpec]:
-    yield from _models(grid, "victims", task, catalogue, grid.axis("victims", "architecture"))
-
-
-def _surrogates(grid: Grid, task: Task, catalogue: Catalogue) -> Iterator[SurrogateSpec]:
-    """An architecture `"a+b"` is an ensemble of one model of each, alike in all else."""
-    for choice in grid.axis("surrogates", "architecture"):
-        names = choice.name.split("+")
-        if len(names) > 1 and choice.params:
-            raise InputError(f"surrogates.architecture: {choice.name!r} is an ensemble and takes no parameters")
-        if len(set(names)) < len(names):
-            raise InputError(
-                f"surrogates.architecture: {choice.name!r} names an architecture twice; use seeds for that"
-            )
-        members = [choice._replace(name=name) for name in names]
-        columns = [list(_models(grid, "surrogates", task, catalogue, [member])) for member in members]
-        for models in zip(*columns, strict=True):
-            for aggregation in grid.surrogates.aggregation:
-                if aggregation != "mean_logits":
-                    raise InputError(f"surrogates.aggregation: expected 'mean_logits', got {aggregation!r}")
-                yield SurrogateSpec(models, aggregation)
 
 
 def _sets(
@@ -233,6 +194,8 @@ def _sets(
     victims: list[ModelSpec],
     attacks: list[PlannedAttack],
     catalogue: Catalogue,
+    refused: list[Refused],
+    tunings: dict[str, TuningSpec],
 ) -> Iterator[PlannedSet]:
     rule = grid.images.source
     sources: dict[Plugin, None] = {}
@@ -251,12 +214,35 @@ def _sets(
             continue
         everyone = tuple(item.id for item in holders)
         for item in [*controls_of(attacks, catalogue), *(each for each in attacks if each.info.uses == "nothing")]:
-            yield PlannedSet(SetSpec(None, item.spec, images), item.strengths, facing, everyone)
+            free = SetSpec(None, item.spec, images)
+            if item.strengths:
+                yield PlannedSet(free, item.strengths, facing, everyone)
+            if item.tune is not None:
+                names = tuple(_tuning(item, surrogate, catalogue, tunings) for surrogate in holders)
+                yield PlannedSet(free, item.tune.over, facing, everyone, names)
         for item in attacks:
             if item.info.uses == "nothing":
                 continue
-            for surrogate in holders:
+            able = list(with_features(item, holders, catalogue, refused))
+            for surrogate in able:
                 spec = SetSpec(surrogate, item.spec, images)
-                yield PlannedSet(spec, item.strengths, facing, (surrogate.id,))
                 swapped = dataclasses.replace(spec, control="delta_swap")
-                yield PlannedSet(swapped, item.strengths, facing, (surrogate.id,))
+                for each in (spec, swapped):
+                    if item.strengths:
+                        yield PlannedSet(each, item.strengths, facing, (surrogate.id,))
+                    if item.tune is not None:
+                        name = _tuning(item, surrogate, catalogue, tunings)
+                        yield PlannedSet(each, item.tune.over, facing, (surrogate.id,), (name,))
+            if item.tune is not None and item.norm is not None and able:
+                names = tuple(_tuning(item, surrogate, catalogue, tunings) for surrogate in able)
+                noise = SetSpec(None, tuned_noise(item.norm, catalogue), images)
+                yield PlannedSet(noise, item.tune.over, facing, tuple(each.id for each in able), names)
+
+
+def _tuning(item: PlannedAttack, surrogate: SurrogateSpec, catalogue: Catalogue, tunings: dict[str, TuningSpec]) -> str:
+    """Note that an attack's strength is chosen for a surrogate, on its own source; return the choice's id."""
+    assert item.tune is not None
+    images = tuning_images(surrogate, item.tune_images, catalogue)
+    spec = TuningSpec(surrogate, item.spec, item.tune, images)
+    tunings[spec.id] = spec
+    return spec.id

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+import numpy as np
+
 from dumb_bench.attacks.base import AttackInfo, check_strength
 from dumb_bench.attacks.craft import budget_norm
+from dumb_bench.attacks.features import feature_layers
 from dumb_bench.catalogue import Catalogue, all_params
-from dumb_bench.data.tasks import Task
+from dumb_bench.data.images import attacked_images, load_split
+from dumb_bench.data.tasks import Task, task_named
 from dumb_bench.errors import InputError
-from dumb_bench.grid import Choice, Grid, strength_of
-from dumb_bench.spec import AttackSpec, Plugin
+from dumb_bench.grid import AttackEntry, Choice, Grid, strength_of
+from dumb_bench.models.networks import fresh_network
+from dumb_bench.spec import AttackSpec, ImagesSpec, Plugin, SurrogateSpec, TuneSpec
 
 
 class Refused(NamedTuple):
@@ -22,12 +27,18 @@ class Refused(NamedTuple):
 
 
 class PlannedAttack(NamedTuple):
-    """An attack with its description, its strengths and the norm that bounds it."""
+    """An attack with its description, its strengths and the norm that bounds it.
+
+    strengths: those of the grid, maybe none. tune: how one more is chosen for each surrogate. tune_images: images a
+    class for that, None for the default.
+    """
 
     spec: AttackSpec
     info: AttackInfo
     strengths: tuple[float | None, ...]
     norm: str | None
+    tune: TuneSpec | None = None
+    tune_images: int | None = None
 
 
 def resolved(where: str, kind: str, choice: Choice, catalogue: Catalogue) -> Plugin:
@@ -54,23 +65,108 @@ def attacks_of(grid: Grid, catalogue: Catalogue) -> list[PlannedAttack]:
         plugin = resolved(f"{where}.params", "attacks", Choice(entry.name, tuple(entry.params.items())), catalogue)
         loaded = catalogue.get("attacks", entry.name)
         info: AttackInfo = loaded.info
-        default: tuple[float | None, ...] = info.default_strengths if info.strength else (None,)
-        strengths = tuple(entry.strength) if entry.strength is not None else default
-        for strength in strengths:
-            try:
-                check_strength(entry.name, info, strength)
-            except InputError as error:
-                raise InputError(f"{where}.strength: {error}") from None
         norm = budget_norm(info, all_params(loaded, plugin.as_dict()))
+        strengths = _strengths(entry, info, norm, where)
+        tune = _tune(entry, info, norm, where)
+        if entry.targeted and not info.targeted:
+            raise InputError(f"{where}.targeted: attack {entry.name!r} has no targeted form")
         for seed in entry.attack_seed:
-            spec = AttackSpec(plugin, chunk=entry.chunk, seed=seed)
+            spec = AttackSpec(plugin, targeted=entry.targeted, chunk=entry.chunk, seed=seed)
             if any(spec == other.spec for other in found):
                 raise InputError(
                     f"{where}.name: {entry.name!r} is given twice with the same parameters; "
                     "list its strengths in one entry"
                 )
-            found.append(PlannedAttack(spec, info, tuple(sorted(strengths, key=lambda value: value or 0.0)), norm))
+            images = entry.tune.per_class if entry.tune else None
+            found.append(PlannedAttack(spec, info, strengths, norm, tune, images))
     return found
+
+
+def _strengths(entry: AttackEntry, info: AttackInfo, norm: str | None, where: str) -> tuple[float | None, ...]:
+    """Return the fixed strengths of an attack, rising."""
+    default: tuple[float | None, ...] = info.default_strengths if info.strength else (None,)
+    if entry.strength is None and entry.tune is not None:
+        return ()
+    if entry.strength is None and norm != info.norm:
+        raise InputError(f"{where}.strength: missing; with norm {norm!r} there is no default, name strengths in {norm}")
+    strengths = tuple(entry.strength) if entry.strength is not None else default
+    _check(entry, info, norm, strengths, f"{where}.strength")
+    return tuple(sorted(strengths, key=lambda value: value or 0.0))
+
+
+def _check(
+    entry: AttackEntry, info: AttackInfo, norm: str | None, strengths: Iterable[float | None], where: str
+) -> None:
+    for strength in strengths:
+        try:
+            check_strength(entry.name, info, strength, norm)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
+
+
+def _tune(entry: AttackEntry, info: AttackInfo, norm: str | None, where: str) -> TuneSpec | None:
+    """Return how an attack's strength is chosen; None where the grid does not ask for it."""
+    if entry.tune is None:
+        return None
+    if info.strength is None:
+        raise InputError(f"{where}.tune: attack {entry.name!r} has no strength to choose")
+    over = entry.tune.over or (list(info.default_strengths) if norm == info.norm else [])
+    if len(over) < 2:
+        raise InputError(f'{where}.tune.over: missing; name the strengths to choose from, as in "0.01:0.30:0.01"')
+    _check(entry, info, norm, over, f"{where}.tune.over")
+    return TuneSpec(tuple(sorted(over)), entry.tune.ssim, entry.tune.search, entry.tune.reference)
+
+
+def tuning_images(surrogate: SurrogateSpec, per_class: int | None, catalogue: Catalogue) -> ImagesSpec:
+    """Return the images a strength is chosen on: of the tuning split of the surrogate's own source.
+
+    per_class: None for as many as the smallest class has, at most 150 (Alecci et al., RAID 2023).
+
+    Raises:
+        InputError: the split has fewer.
+    """
+    source = surrogate.models[0].source
+    if per_class is None:
+        labels = load_split(catalogue, surrogate.task, source, "tuning").labels
+        per_class = min(MOST_TUNING_IMAGES, int(np.bincount(labels).min()))
+    images = ImagesSpec(surrogate.task, source, per_class, "tuning")
+    try:
+        attacked_images(catalogue, images)
+    except InputError as error:
+        raise InputError(f"attacks.tune: {error}") from None
+    return images
+
+
+MOST_TUNING_IMAGES = 150
+
+
+def tuned_noise(norm: str, catalogue: Catalogue) -> AttackSpec:
+    """Return the control `sign_noise` in a norm: at the strengths that are chosen, they will be its strengths too."""
+    return AttackSpec(catalogue.resolve("attacks", "sign_noise", {"norm": norm}))
+
+
+def with_features(
+    item: PlannedAttack, surrogates: Iterable[SurrogateSpec], catalogue: Catalogue, refused: list[Refused]
+) -> Iterator[SurrogateSpec]:
+    """Yield the surrogates that an attack on features can use; the others go to `refused` with the reason."""
+    known: dict[tuple[str, Plugin], bool] = {}
+    for surrogate in surrogates:
+        lacking = None
+        for model in surrogate.models if item.info.uses == "features" else ():
+            key = (model.task, model.architecture)
+            if key not in known:
+                network = fresh_network(model, catalogue, seed=0).eval()
+                known[key] = bool(feature_layers(network, task_named(model.task, catalogue).image_shape))
+            lacking = lacking if known[key] else model.architecture.label
+        if lacking is None:
+            yield surrogate
+        else:
+            what = Refused(
+                f"attack {item.spec.attack.label}, surrogate {lacking}",
+                "the network has no feature layer: no activation or residual block with 4-D output",
+            )
+            if what not in refused:
+                refused.append(what)
 
 
 def usable(task: Task, attacks: Iterable[PlannedAttack], refused: list[Refused]) -> Iterator[PlannedAttack]:
@@ -127,9 +223,11 @@ def check_primary(grid: Grid, attacks: Iterable[PlannedAttack]) -> None:
         for strength in item.strengths
     }
     try:
-        wanted = strength_of(text) if text else None
+        wanted = strength_of(text) if text not in ("", "tuned") else None
     except ValueError as error:
         raise InputError(f"report.primary: {error}; write attack@strength, as in pgd@8/255") from None
+    if text == "tuned" and any(item.spec.attack.name == name and item.tune is not None for item in attacks):
+        return
     if not any(found == name and (strength == wanted or wanted is None) for found, strength in made):
         raise InputError(
             f"report.primary: {primary!r} is not made by this grid. Available: {', '.join(made.values())}."

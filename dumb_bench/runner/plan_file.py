@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from dumb_bench.runner.plan import Plan
-from dumb_bench.runner.units import CleanSet, ImagesUnit
-from dumb_bench.spec import ModelSpec, delivery_id, digest
+from dumb_bench.attacks.craft import budget_norm
+from dumb_bench.catalogue import Catalogue, all_params
+from dumb_bench.runner.plan import Plan, PlannedSet
+from dumb_bench.runner.units import CleanSet, ImagesUnit, TuneUnit
+from dumb_bench.spec import ModelSpec, TuningSpec, delivery_id, digest, to_json
 
 FORMAT = 1
 
@@ -19,12 +21,38 @@ def clean_sets(plan: Plan, model: ModelSpec) -> tuple[CleanSet, ...]:
     return tuple(CleanSet(source, delivery) for source in sources for delivery in plan.deliveries)
 
 
-def plan_document(plan: Plan, store: str) -> dict[str, Any]:
+def tune_subject(tuning: TuningSpec, catalogue: Catalogue) -> str:
+    """Return what a failure of a choice's unit is about: one sweep, shared where the attack looks at no surrogate."""
+    free = catalogue.get("attacks", tuning.attack.attack.name).info.uses == "nothing"
+    return TuneUnit((tuning,), free).subject
+
+
+def _about(item: PlannedSet, plan: Plan, catalogue: Catalogue) -> dict[str, Any]:
+    """Return what the rows of a set say of its attack, for those that nothing is computed for."""
+    spec = item.spec
+    entry = catalogue.get("attacks", spec.attack.attack.name)
+    settings = all_params(entry, spec.attack.attack.as_dict())
+    params = {"of": spec.attack.attack.name, **settings} if spec.control else settings
+    return {
+        "attack": spec.attack_name,
+        "attack_params": to_json(params),
+        "attack_library": entry.info.library,
+        "attack_seed": spec.attack.seed,
+        "norm": budget_norm(entry.info, settings),
+        "targeted": spec.attack.targeted,
+        "numerics": spec.numerics,
+    }
+
+
+def plan_document(plan: Plan, store: str, catalogue: Catalogue) -> dict[str, Any]:
     """Return a plan as JSON data; `digest` identifies what it asks for (not where it is stored)."""
     groups: dict[tuple[str, ...], int] = {}
     sets = []
     for item in plan.sets:
         spec = item.spec
+        tuned: dict[str, Any] = {}
+        if item.tunings:
+            tuned = {"tunings": groups.setdefault(item.tunings, len(groups)), "about": _about(item, plan, catalogue)}
         sets.append(
             {
                 "id": spec.id,
@@ -37,6 +65,7 @@ def plan_document(plan: Plan, store: str) -> dict[str, Any]:
                 "victims": groups.setdefault(item.victims, len(groups)),
                 "surrogates": groups.setdefault(item.surrogates, len(groups)),
                 "free": spec.surrogate is None,
+                **tuned,
             }
         )
     asked: dict[str, Any] = {
@@ -57,8 +86,10 @@ def plan_document(plan: Plan, store: str) -> dict[str, Any]:
         },
         "groups": [list(group) for group in groups],
         "sets": sets,
-        "image_units": [ImagesUnit(item).key for item in plan.image_sets],
+        "image_units": [ImagesUnit(item, plan.targeted).key for item in plan.image_sets],
     }
+    if plan.tunings:
+        asked["tunings"] = {key: tune_subject(item, catalogue) for key, item in plan.tunings.items()}
     report = plan.grid.report
     return {
         **asked,

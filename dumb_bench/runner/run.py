@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from dumb_bench.runner.outstanding import Outstanding, outstanding, read_index
 from dumb_bench.runner.plan import MAX_TESTS, Plan, build_plan
 from dumb_bench.runner.plan_file import plan_document
 from dumb_bench.runner.serial import SerialExecutor
-from dumb_bench.runner.units import AttackUnit, TrainUnit, Unit
+from dumb_bench.runner.units import AttackUnit, TrainUnit, TuneUnit, Unit
 from dumb_bench.store.assemble import assemble, digest_of_tables, partial
 from dumb_bench.store.events import EventLog
 from dumb_bench.store.quarantine import quarantine
@@ -89,7 +90,7 @@ def run_grid(path: Path, catalogue: Catalogue, options: RunOptions, watcher: Wat
     folder = ResultFolder.open(options.results)
     summary = Summary(sum(plan.counts[key] for key in ("tests", "control_tests")))
     summary.quarantined = _set_aside(folder)
-    document = plan_document(plan, "" if options.store == default_store(options.results) else store.uri)
+    document = plan_document(plan, "" if options.store == default_store(options.results) else store.uri, catalogue)
     folder.write_text("grid.toml", text)
     folder.write_text("grid.resolved.toml", tomli_w.dumps(_without_none(grid.model_dump(mode="json"))))
     folder.place.write(PLAN, seal(document))
@@ -124,23 +125,29 @@ def _rounds(
 ) -> dict[str, pa.Table]:
     """Run what is missing until nothing is, or only what has failed; return the tables.
 
-    One round is the rule. Damage met while working or reading sends its units round again.
+    One round is the rule, a second where strengths are chosen first. Damage met while working or reading sends its
+    units round again.
     """
     retry = options.retry_failed
-    for _ in range(MAX_ROUNDS):
-        left = outstanding(plan, read_index(store))
-        units, lost = _to_run(left, store, retry)
-        retry = False
-        if units:
-            say(_opening(plan, left, units))
-            summary.add(_execute(units, lost, store, catalogue, options, log, watcher))
-            store.compact()
-            if not summary.interrupted:
-                continue
-        before = len(store.damaged)
-        tables = assemble(store, document)
-        if summary.interrupted or len(store.damaged) == before:
-            return tables
+    with ExitStack() as open_until_the_end:
+        executor: Executor | None = None
+        for _ in range(MAX_ROUNDS + bool(plan.tunings)):
+            left = outstanding(plan, read_index(store), catalogue)
+            units, lost = _to_run(left, store, retry)
+            retry = False
+            if units:
+                say(_opening(plan, left, units))
+                if executor is None:
+                    executor = _executor(len(units) + left.open_tunings, store, catalogue, options)
+                    open_until_the_end.callback(executor.close)
+                summary.add(Driver(store, executor, log, watcher).run(units, lost))
+                store.compact()
+                if not summary.interrupted:
+                    continue
+            before = len(store.damaged)
+            tables = assemble(store, document)
+            if summary.interrupted or len(store.damaged) == before:
+                return tables
     return assemble(store, document)
 
 
@@ -156,6 +163,10 @@ def _to_run(left: Outstanding, store: Store, retry: bool) -> tuple[list[Unit], f
     lost = frozenset(unit.model.id for unit in left.units if isinstance(unit, TrainUnit) and unit.key in settled)
     possible: list[Unit] = []
     for unit in units:
+        if isinstance(unit, TuneUnit) and any(
+            model.id in lost for item in unit.tunings for model in item.surrogate.models
+        ):
+            continue
         if isinstance(unit, AttackUnit):
             surrogate = unit.base.surrogate
             if surrogate and any(model.id in lost for model in surrogate.models):
@@ -170,6 +181,7 @@ def _opening(plan: Plan, left: Outstanding, units: list[Unit]) -> str:
     counts = plan.counts
     training = sum(isinstance(unit, TrainUnit) for unit in units)
     attacks = sum(isinstance(unit, AttackUnit) for unit in units)
+    choices = sum(isinstance(unit, TuneUnit) for unit in units)
     total = counts["tests"] + counts["control_tests"]
     stored = f"; {left.tests_done:,} tests are stored already" if left.tests_done else ""
     again = f"; {left.recrafted:,} stored sets are crafted again for new victims" if left.recrafted else ""
@@ -177,32 +189,18 @@ def _opening(plan: Plan, left: Outstanding, units: list[Unit]) -> str:
         f"{plan.grid.name}: {counts['models']:,} models, {counts['tests']:,} tests"
         f" + {counts['control_tests']:,} of controls = {total:,} rows{stored};"
         f" to do: {training:,} models, {attacks:,} attack units{again}"
+        + (f"; first {choices:,} units that choose strengths" if choices else "")
     )
 
 
-def _execute(
-    units: list[Unit],
-    lost: frozenset[str],
-    store: Store,
-    catalogue: Catalogue,
-    options: RunOptions,
-    log: EventLog,
-    watcher: Watcher,
-) -> Tally:
+def _executor(at_most: int, store: Store, catalogue: Catalogue, options: RunOptions) -> Executor:
+    """Return where units run; `at_most` slots are of use."""
     settings = SlotSettings(store.uri, catalogue, options.device)
-    executor: Executor
     if options.address == "serial":
-        executor = SerialExecutor(Worker(settings))
-    else:
-        from dumb_bench.runner.ray_slots import RayExecutor
+        return SerialExecutor(Worker(settings))
+    from dumb_bench.runner.ray_slots import RayExecutor
 
-        executor = RayExecutor(
-            settings, address=options.address, slots=options.slots, at_most=len(units), gpus=options.gpus
-        )
-    try:
-        return Driver(store, executor, log, watcher).run(units, lost)
-    finally:
-        executor.close()
+    return RayExecutor(settings, address=options.address, slots=options.slots, at_most=at_most, gpus=options.gpus)
 
 
 def _set_aside(folder: ResultFolder) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import json
 import platform
@@ -16,14 +17,16 @@ from torch import Tensor, nn
 
 from dumb_bench.catalogue import Catalogue
 from dumb_bench.data.base import Split
-from dumb_bench.data.images import attacked_images, clean_test_images
+from dumb_bench.data.images import attacked_images, clean_test_images, targets_of
+from dumb_bench.data.tasks import task_named
 from dumb_bench.errors import DamagedFileError
 from dumb_bench.evaluation import Labels, mean_logits_of
 from dumb_bench.models.predictor import networks
 from dumb_bench.models.training import training_images
 from dumb_bench.models.weights import from_bytes
-from dumb_bench.spec import ImagesSpec, ModelSpec, Plugin
+from dumb_bench.spec import ImagesSpec, ModelSpec, Plugin, SurrogateSpec
 from dumb_bench.store.store import Store
+from dumb_bench.surrogate import LockedSurrogate
 
 KEPT_MODELS = 64
 """Networks that a slot keeps; the one used longest ago goes first."""
@@ -32,18 +35,28 @@ WEIGHTS = "weights.safetensors"
 
 
 class ImageSet(NamedTuple):
-    """Images ready for networks. images: (N, C, H, W) float32 in [0, 1]; labels: (N,) int64, also as an array."""
+    """Images ready for networks.
+
+    images: (N, C, H, W) float32 in [0, 1]. labels: (N,) int64, also as the array `truth`. targets: (N,) int64, what
+    targeted attacks aim at.
+    """
 
     images: Tensor
     labels: Tensor
     truth: Labels
+    targets: Labels
     ids: tuple[str, ...]
 
+    def aim(self, targeted: bool) -> Tensor | None:
+        """Return the targets (N,) beside the images; None for an untargeted attack."""
+        return torch.tensor(self.targets, device=self.labels.device) if targeted else None
 
-def as_images(split: Split, device: torch.device) -> ImageSet:
+
+def as_images(split: Split, device: torch.device, classes: int) -> ImageSet:
     """Return a split as float images on a device; level k of 255 becomes exactly k / 255."""
     images = torch.tensor(split.images, device=device).float() / 255
-    return ImageSet(images, torch.tensor(split.labels, device=device), split.labels, split.ids)
+    labels = torch.tensor(split.labels, device=device)
+    return ImageSet(images, labels, split.labels, targets_of(split, classes), split.ids)
 
 
 class SlotState:
@@ -66,14 +79,20 @@ class SlotState:
     def image_set(self, spec: ImagesSpec) -> ImageSet:
         """Return the images of an attack."""
         if spec not in self._sets:
-            self._sets[spec] = as_images(attacked_images(self.catalogue, spec), self.device)
+            split = attacked_images(self.catalogue, spec)
+            self._sets[spec] = as_images(split, self.device, self.classes(spec.task))
         return self._sets[spec]
+
+    def classes(self, task: str) -> int:
+        """Return the number of classes of a task."""
+        return len(task_named(task, self.catalogue).classes)
 
     def test_split(self, task: str, source: Plugin) -> ImageSet:
         """Return the whole test split of a source, in an order that begins as every image set of it does."""
         key = (task, source)
         if key not in self._tests:
-            self._tests[key] = as_images(clean_test_images(self.catalogue, task, source), self.device)
+            split = clean_test_images(self.catalogue, task, source)
+            self._tests[key] = as_images(split, self.device, self.classes(task))
         return self._tests[key]
 
     def deliver(self, images: Tensor, delivery: str) -> Tensor:
@@ -98,6 +117,18 @@ class SlotState:
                 self._networks.popitem(last=False)
         self._networks.move_to_end(spec.id)
         return self._networks[spec.id]
+
+    def surrogate(self, spec: SurrogateSpec) -> LockedSurrogate:
+        """Return what an attack is given: the networks of a surrogate's models, modified copies of them if asked."""
+        members = [network for model in spec.models for network in self.model(model)]
+        if spec.modifier.name != "none":
+            modify = self.catalogue.get("modifiers", spec.modifier.name).call
+            members = [modify(copy.deepcopy(member), **spec.modifier.as_dict()) for member in members]
+        return LockedSurrogate(members, self.classes(spec.task), spec.aggregation)
+
+    def own_logits(self, spec: SurrogateSpec, images: Tensor) -> Tensor:
+        """Return the surrogate's own answer, (N, K): the mean logits of its networks, unmodified."""
+        return mean_logits_of(tuple(network for model in spec.models for network in self.model(model)), images)
 
     def clean_labels(self, model: ModelSpec, images: ImagesSpec, delivery: str) -> Labels:
         """Return a model's labels for the clean images of a set under a delivery (`float32`: as they are)."""

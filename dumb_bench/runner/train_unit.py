@@ -16,7 +16,7 @@ from dumb_bench.models.weights import to_bytes
 from dumb_bench.runner.slot_state import WEIGHTS, SlotState, hardware, host, labels_of, library_versions
 from dumb_bench.runner.units import CleanSet, CleanUnit, ImagesUnit, TrainUnit
 from dumb_bench.spec import ModelSpec, Plugin
-from dumb_bench.store import schema
+from dumb_bench.store.rows import as_table
 
 
 def run_images(unit: ImagesUnit, state: SlotState) -> dict[str, pa.Table]:
@@ -35,11 +35,12 @@ def run_images(unit: ImagesUnit, state: SlotState) -> dict[str, pa.Table]:
             "index": index,
             "image_id": name,
             "label": int(split.truth[index]),
+            "target": int(split.targets[index]) if unit.targets else None,
             "sha256": hashlib.sha256(np.ascontiguousarray(levels[index]).tobytes()).hexdigest(),
         }
         for index, name in enumerate(split.ids)
     ]
-    return {"images": schema.table("images", rows)}
+    return {"images": as_table("images", rows)}
 
 
 def run_train(unit: TrainUnit, state: SlotState) -> dict[str, pa.Table]:
@@ -64,12 +65,12 @@ def run_train(unit: TrainUnit, state: SlotState) -> dict[str, pa.Table]:
         "host": host(),
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    return {"models": schema.table("models", [row]), "clean": schema.table("clean", clean)}
+    return {"models": as_table("models", [row]), "clean": as_table("clean", clean)}
 
 
 def run_clean(unit: CleanUnit, state: SlotState) -> dict[str, pa.Table]:
     """Predict the clean test sets that a stored model has not seen yet."""
-    return {"clean": schema.table("clean", clean_rows(unit.model, unit.clean, unit.key, state))}
+    return {"clean": as_table("clean", clean_rows(unit.model, unit.clean, unit.key, state))}
 
 
 def clean_rows(spec: ModelSpec, sets: tuple[CleanSet, ...], key: str, state: SlotState) -> list[dict[str, Any]]:

@@ -6,7 +6,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from dumb_bench.spec import ImagesSpec, ModelSpec, Plugin, SetSpec, delivery_id, digest, id_of_attack, id_of_test
+from dumb_bench.spec import (
+    ImagesSpec,
+    ModelSpec,
+    Plugin,
+    SetSpec,
+    SurrogateSpec,
+    TuningSpec,
+    delivery_id,
+    digest,
+    id_of_attack,
+    id_of_test,
+)
 
 
 class CleanSet(NamedTuple):
@@ -25,11 +36,13 @@ class ImagesUnit:
     """The list of images of one image set: `images` rows."""
 
     images: ImagesSpec
+    targets: bool = False
 
     @cached_property
     def key(self) -> str:
         """The unit's key."""
-        return digest({"kind": "images", "images": self.images})
+        asked = {"targets": True} if self.targets else {}
+        return digest({"kind": "images", "images": self.images, **asked})
 
     @property
     def subject(self) -> str:
@@ -91,6 +104,33 @@ class CleanUnit:
 
 
 @dataclass(frozen=True)
+class TuneUnit:
+    """The choice of a strength: `tunings` rows. Several surrogates share one sweep if the attack looks at none."""
+
+    tunings: tuple[TuningSpec, ...]
+    free: bool = False
+
+    @cached_property
+    def key(self) -> str:
+        """The unit's key."""
+        return digest({"kind": "tune", "tunings": [item.id for item in self.tunings]})
+
+    @cached_property
+    def subject(self) -> str:
+        """What a failure of this unit is about: the sweep."""
+        first = self.tunings[0]
+        own = "" if self.free else first.surrogate.id
+        return digest({"surrogate": own, "attack": first.attack, "tune": first.tune, "images": first.images})
+
+    @property
+    def label(self) -> str:
+        """A line for people."""
+        first = self.tunings[0]
+        who = surrogate_label(first.surrogate) if len(self.tunings) == 1 else f"{len(self.tunings)} surrogates"
+        return f"strength of {first.attack.attack.label} for {who}, images of {first.images.source.label}"
+
+
+@dataclass(frozen=True)
 class Wanted:
     """Rows of one adversarial set at one strength under one delivery: one for every victim named."""
 
@@ -142,7 +182,7 @@ class AttackUnit:
     def label(self) -> str:
         """A line for people."""
         surrogate = self.base.surrogate
-        on = f" on {' + '.join(model_label(model) for model in surrogate.models)}" if surrogate else ""
+        on = f" on {surrogate_label(surrogate)}" if surrogate else ""
         return f"attack {self.base.attack.attack.label}{on}, images of {self.base.images.source.label}"
 
     @property
@@ -171,19 +211,31 @@ class AttackUnit:
         return AttackUnit(self.base, tuple(item for item in kept if item.victims), self.expected)
 
 
-Unit = ImagesUnit | TrainUnit | CleanUnit | AttackUnit
+Unit = ImagesUnit | TrainUnit | CleanUnit | TuneUnit | AttackUnit
 
-KIND_NAMES: dict[type, str] = {ImagesUnit: "images", TrainUnit: "train", CleanUnit: "clean", AttackUnit: "attack"}
+KIND_NAMES: dict[type, str] = {
+    ImagesUnit: "images",
+    TrainUnit: "train",
+    CleanUnit: "clean",
+    TuneUnit: "tune",
+    AttackUnit: "attack",
+}
 
 
 def kind_of(unit: Unit) -> str:
-    """Return `images`, `train`, `clean` or `attack`."""
+    """Return `images`, `train`, `clean`, `tune` or `attack`."""
     return KIND_NAMES[type(unit)]
 
 
 def model_label(model: ModelSpec) -> str:
     """Return a model in a few words."""
     return f"{model.architecture.label} / {model.source.label} / {model.balance} / seed {model.seed}"
+
+
+def surrogate_label(surrogate: SurrogateSpec) -> str:
+    """Return a surrogate in a few words."""
+    modifier = "" if surrogate.modifier.name == "none" else f", {surrogate.modifier.label}"
+    return " + ".join(model_label(model) for model in surrogate.models) + modifier
 
 
 class Outcome(NamedTuple):

@@ -2,64 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from dumb_bench.relation import relate
-from dumb_bench.spec import id_of_attack, id_of_test
-from dumb_bench.store import schema
+from dumb_bench.store.planned import INFEASIBLE, PENDING, TUNED, Chosen, Document, PlannedRow, chosen_in, planned_rows
+from dumb_bench.store.rows import as_table
 from dumb_bench.store.store import Store
-
-Document = Mapping[str, Any]
-
-
-class PlannedRow(NamedTuple):
-    """One scored test of a plan. repeats: the rows of `tests` that it becomes."""
-
-    test_id: str
-    attack_id: str
-    victim: str
-    set: Mapping[str, Any]
-    repeats: int
-
-
-def planned_rows(plan: Document) -> Iterator[PlannedRow]:
-    """Yield every scored test of a plan document."""
-    groups = plan["groups"]
-    for item in plan["sets"]:
-        repeats = len(groups[item["surrogates"]])
-        for strength in item["strengths"]:
-            for delivery in plan["deliveries"]:
-                attack_id = id_of_attack(item["id"], strength, delivery)
-                for victim in groups[item["victims"]]:
-                    yield PlannedRow(id_of_test(attack_id, victim), attack_id, victim, item, repeats)
 
 
 def assemble(store: Store, plan: Document) -> dict[str, pa.Table]:
     """Return the public tables of a plan, as far as its units are done. Damage met on the way is in `store.damaged`."""
-    rows = list(planned_rows(plan))
     found = store.read_many(
-        {"tests": None, "predictions": None, "attacks": None, "models": None, "clean": None, "images": None}
-    )
-    wanted = pa.array([row.test_id for row in rows], pa.string())
+        {
+            "tests": None, "predictions": None, "attacks": None, "tunings": None, "models": None, "clean": None,
+            "images": None,
+        }
+    )  # fmt: skip
+    asked = pa.array(list(plan.get("tunings", ())), pa.string())
+    tunings = _first(_among(found["tunings"], "tuning_id", asked), "tuning_id")
+    chosen = chosen_in(tunings)
+    rows = list(planned_rows(plan, chosen))
+    wanted = pa.array(sorted({row.test_id for row in rows}), pa.string())
     scored = _first(_among(found["tests"], "test_id", wanted), "test_id")
     predictions = _first(_among(found["predictions"], "test_id", wanted), "test_id")
     attack_ids = pa.array(sorted({row.attack_id for row in rows}), pa.string())
     models = _first(_among(found["models"], "model_id", pa.array(list(plan["models"]), pa.string())), "model_id")
     present = set(scored.column("test_id").to_pylist())
-    missing = [row for row in rows if row.test_id not in present]
+    missing = [row for row in rows if row.rule != INFEASIBLE and row.test_id not in present]
     trained = frozenset(models.column("model_id").to_pylist())
     return {
         "images": _among(found["images"], "unit_key", pa.array(plan["image_units"], pa.string())),
         "models": _with_clean(models, found["clean"], plan),
         "attacks": _first(_among(found["attacks"], "attack_id", attack_ids), "attack_id"),
+        "tunings": tunings,
         "tests": _repeated(scored, rows, plan),
         "predictions": predictions if plan["margins"] else _without(predictions, "margins"),
-        "failures": schema.table("failures", standing_failures(store, plan, missing, trained)),
+        "failures": as_table("failures", standing_failures(store, plan, missing, trained, chosen)),
     }
 
 
@@ -107,56 +90,97 @@ def _with_clean(models: pa.Table, clean: pa.Table, plan: Document) -> pa.Table:
                 "clean_logits": [row["logits"] for row in chosen],
             }
         )
-    return schema.table("models", filled)
+    return as_table("models", filled)
 
 
-def _repeated(scored: pa.Table, rows: Iterable[PlannedRow], plan: Document) -> pa.Table:
-    """Return the tests, a surrogate-free row once for each surrogate that it stands for."""
-    free = pc.is_null(scored.column("surrogate_id"))
-    pieces = [scored.filter(pc.invert(free))]
-    shared = scored.filter(free)
-    if shared.num_rows:
-        holders = {row.attack_id: row.set["surrogates"] for row in rows if row.set["free"]}
-        group = np.array([holders[value] for value in shared.column("attack_id").to_pylist()])
-        for index in np.unique(group):
-            part = shared.filter(pa.array(group == index))
-            pieces += [_copies(part, surrogate, plan) for surrogate in plan["groups"][int(index)]]
-    return pa.concat_tables(pieces)
+def _repeated(scored: pa.Table, rows: Sequence[PlannedRow], plan: Document) -> pa.Table:
+    """Return the tests: a surrogate-free row once for each surrogate that it stands for, a chosen one under its id."""
+    place = {name: number for number, name in enumerate(scored.column("test_id").to_pylist())}
+    plain: list[int] = []
+    copies: dict[tuple[str, str, bool], tuple[list[int], list[str]]] = {}
+    empty: list[dict[str, Any]] = []
+    for row in rows:
+        if row.rule == INFEASIBLE:
+            empty += _infeasible(row, plan)
+        elif row.test_id in place and not (row.set["free"] or row.rule == TUNED):
+            plain.append(place[row.test_id])
+        elif row.test_id in place:
+            for holder, name in zip(row.holders, row.row_ids(), strict=True):
+                taken, names = copies.setdefault((holder, row.rule, row.set["free"]), ([], []))
+                taken.append(place[row.test_id])
+                names.append(name)
+    pieces = [scored.take(pa.array(plain, pa.int64()))]
+    for (holder, rule, free), (taken, names) in copies.items():
+        part = scored.take(pa.array(taken, pa.int64()))
+        columns: dict[str, list[Any]] = {"test_id": names, "strength_rule": [rule] * len(names)}
+        pieces.append(_with(part, columns | (_as_of(part, holder, plan) if free else {})))
+    return pa.concat_tables([*pieces, as_table("tests", empty)])
 
 
-def _copies(part: pa.Table, surrogate: str, plan: Document) -> pa.Table:
-    """Return surrogate-free rows as the rows of one surrogate. What no surrogate took part in stays null."""
-    about = plan["surrogates"][surrogate]
-    members = [plan["models"][member] for member in about["members"]]
+def _as_of(part: pa.Table, surrogate: str, plan: Document) -> dict[str, list[Any]]:
+    """Return the columns that make surrogate-free rows one surrogate's. What no surrogate took part in stays null."""
     victims = part.column("victim_id").to_pylist()
+    members = [plan["models"][member] for member in plan["surrogates"][surrogate]["members"]]
     relations = {victim: relate(members, plan["models"][victim]) for victim in set(victims)}
-    names = [
-        id_of_test(attack, victim, surrogate)
-        for attack, victim in zip(part.column("attack_id").to_pylist(), victims, strict=True)
-    ]
-    columns: dict[str, list[Any]] = {"test_id": names, "copied": [True] * len(names)}
-    for key, value in about["columns"].items():
-        columns["surrogate_params" if key == "params" else f"surrogate_{key}"] = [value] * len(names)
+    columns: dict[str, list[Any]] = {"copied": [True] * len(victims)}
+    for key, value in _surrogate_columns(surrogate, plan).items():
+        columns[key] = [value] * len(victims)
     for field in next(iter(relations.values()))._fields:
         columns[field] = [getattr(relations[victim], field) for victim in victims]
+    return columns
+
+
+def _surrogate_columns(surrogate: str, plan: Document) -> dict[str, Any]:
+    return {f"surrogate_{key}": value for key, value in plan["surrogates"][surrogate]["columns"].items()}
+
+
+def _with(part: pa.Table, columns: Mapping[str, list[Any]]) -> pa.Table:
     for name, values in columns.items():
         position = part.schema.get_field_index(name)
-        part = part.set_column(
-            position, part.schema.field(position), pa.array(values, part.schema.field(position).type)
-        )
+        field = part.schema.field(position)
+        part = part.set_column(position, field, pa.array(values, field.type))
     return part
 
 
+def _infeasible(row: PlannedRow, plan: Document) -> list[dict[str, Any]]:
+    """Return the rows of tests that no strength was feasible for: no image was scored, every count is 0."""
+    victim = plan["models"][row.victim]
+    found = []
+    for holder, name in zip(row.holders, row.row_ids(), strict=True):
+        members = [plan["models"][member] for member in plan["surrogates"][holder]["members"]]
+        found.append(
+            {
+                **row.set["about"],
+                "test_id": name,
+                "task": victim["task"],
+                "image_source": row.set["image_source"],
+                "delivery": row.delivery.partition("#")[0],
+                "strength_rule": INFEASIBLE,
+                "control": row.set["control"],
+                "copied": row.set["free"],
+                **_surrogate_columns(holder, plan),
+                **{f"victim_{key}": value for key, value in victim.items() if key not in ("task", "clean")},
+                **relate(members, victim)._asdict(),
+                **dict.fromkeys(("n_images", "n_victim_correct", "n_victim_correct_raw", "n_success"), 0),
+            }
+        )
+    return found
+
+
 def standing_failures(
-    store: Store, plan: Document, missing: Iterable[PlannedRow], trained: frozenset[str]
+    store: Store, plan: Document, missing: Iterable[PlannedRow], trained: frozenset[str], chosen: Chosen
 ) -> list[dict[str, Any]]:
     """Return the failures that still stand between the store and the plan, with the tests missing on their account."""
     lost_sets: dict[str, int] = {}
     lost_victims: dict[str, int] = {}
+    lost_tunings: dict[str, int] = {}
     for row in missing:
         base = row.set["base"]
         lost_sets[base] = lost_sets.get(base, 0) + row.repeats
         lost_victims[row.victim] = lost_victims.get(row.victim, 0) + row.repeats
+        if row.rule == PENDING:
+            for sweep in [plan["tunings"][tuning] for tuning in row.tunings]:
+                lost_tunings[sweep] = lost_tunings.get(sweep, 0) + 1
     images = set(plan["image_units"])
     newest: dict[tuple[str, str], dict[str, Any]] = {}
     for failure in sorted(store.failure_rows(), key=lambda row: (row["finished_at"], row["unit_key"])):
@@ -168,6 +192,8 @@ def standing_failures(
             kept.append({**failure, "tests_missing": lost_sets[subject]})
         elif kind == "train" and subject in plan["models"] and subject not in trained:
             kept.append({**failure, "tests_missing": lost_victims.get(subject, 0)})
+        elif kind == "tune" and subject in lost_tunings:
+            kept.append({**failure, "tests_missing": lost_tunings[subject]})
         elif (kind == "clean" and subject.removeprefix("clean-") in plan["models"]) or (
             kind == "images" and subject in images
         ):
@@ -177,8 +203,9 @@ def standing_failures(
 
 def digest_of_tables(plan: Document, tables: Mapping[str, pa.Table]) -> str:
     """Return what a result folder's manifest names its tables by: the plan's digest where every row is there."""
-    rows = sum(row.repeats for row in planned_rows(plan))
+    rows = sum(row.repeats for row in planned_rows(plan, chosen_in(tables["tunings"])))
     whole = tables["tests"].num_rows == rows and tables["models"].num_rows == len(plan["models"])
+    whole = whole and tables["tunings"].num_rows == len(plan.get("tunings", ()))
     whole = whole and tables["failures"].num_rows == 0
     return str(plan["digest"]) if whole else partial(plan)
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from dumb_bench.errors import InputError, unknown
 from dumb_bench.store import schema
+from dumb_bench.store.rows import conform
 
 ROW_GROUP = 16_384
 
@@ -48,7 +49,7 @@ def loads(name: str, data: bytes, columns: Sequence[str] | None = None, *, hidde
     with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as stored:
         present = [entry for entry in stored.schema_arrow if entry.name not in hidden]
         if not pa.schema(present).equals(schema.STORED[name]):
-            schema.conform(name, pa.schema(present).empty_table())
+            conform(name, pa.schema(present).empty_table())
         elif columns is None and not hidden:
             return stored.read(use_threads=stored.metadata.num_rows > ROW_GROUP)
         asked = schema.STORED[name].names if columns is None else columns

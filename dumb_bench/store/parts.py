@@ -17,6 +17,7 @@ import pyarrow as pa
 from dumb_bench.errors import DamagedFileError, InputError, SchemaError
 from dumb_bench.store import schema
 from dumb_bench.store.parquet import Wanted, dumps, loads
+from dumb_bench.store.rows import conform
 from dumb_bench.store.sealed import seal, unseal
 
 FOLDER = "parts"
@@ -59,7 +60,7 @@ def encode(key: str, tables: Mapping[str, pa.Table]) -> bytes:
     for name, table in sorted(tables.items()):
         if name not in UNIT_TABLES:
             raise SchemaError(f"a unit cannot hold the table {name!r}; it can hold {', '.join(UNIT_TABLES)}")
-        table = schema.conform(name, table)
+        table = conform(name, table)
         if "unit_key" in table.column_names and set(table["unit_key"].unique().to_pylist()) - {key}:
             raise SchemaError(f"{name}: the column unit_key must be {key!r} in every row")
         members[f"{name}.parquet"] = dumps(table.combine_chunks(), compact=False)

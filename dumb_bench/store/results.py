@@ -20,6 +20,7 @@ from dumb_bench.store.filesystem import place_at
 from dumb_bench.store.parquet import dumps, loads, names_of
 from dumb_bench.store.place import Place
 from dumb_bench.store.quarantine import Damage
+from dumb_bench.store.rows import conform
 from dumb_bench.store.sealed import seal, unseal
 
 _MANIFEST = "manifest.json"
@@ -57,7 +58,7 @@ class ResultFolder:
         self._settle()
         entries: dict[str, dict[str, Any]] = {}
         for name, empty in schema.TABLES.items():
-            table = _sorted(name, schema.conform(name, tables.get(name, empty.empty_table())))
+            table = _sorted(name, conform(name, tables.get(name, empty.empty_table())))
             data = dumps(table, compact=True)
             sha256 = hashlib.sha256(data).hexdigest()
             self.place.write(_staged(name, sha256), data)

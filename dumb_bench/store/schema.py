@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pyarrow as pa
-
-from dumb_bench.errors import SchemaError
 
 SCHEMA_VERSION = 1
 
@@ -185,6 +181,7 @@ TESTS = pa.schema(
         "n_success": _count,
         "n_surrogate_fooled": _count,
         "asr": _real,
+        "n_target_success": _count,
         "class_images": _counts,
         "class_victim_correct": _counts,
         "class_success": _counts,
@@ -199,6 +196,49 @@ TESTS = pa.schema(
 """One row a test. `asr` = n_success / n_victim_correct, null when that is 0. `scored_as` is the id under which
 `predictions` holds the labels: the row's own `test_id`, but for a repeated (`copied`) row of a surrogate-free attack.
 """
+
+TUNINGS = pa.schema(
+    {
+        "tuning_id": _text,
+        "unit_key": _text,
+        "task": _text,
+        "surrogate_id": _text,
+        "attack": _text,
+        "attack_params": _text,
+        "attack_library": _text,
+        "attack_seed": pa.int64(),
+        "norm": _text,
+        "targeted": _flag,
+        "image_source": _text,
+        "split": _text,
+        "delivery": _text,
+        "n_images": _count,
+        "n_surrogate_correct": _count,
+        "ssim_above": _real,
+        "reference": _flag,
+        "search": _text,
+        "strengths": _reals,
+        "mean_ssim": _reals,
+        "n_fooled": _counts,
+        "strength": _real,
+        "success": _real,
+        "feasible": _flag,
+        "sets_crafted": _count,
+        "bisection_strength": _real,
+        "bisection_success": _real,
+        "bisection_sets": _count,
+        "forwards": pa.int64(),
+        "backwards": pa.int64(),
+        "seconds": _real,
+        "library_versions": _text,
+        "hardware": _text,
+        "host": _text,
+        "finished_at": _text,
+        "schema_version": _count,
+    }
+)
+"""One row a strength chosen for a surrogate. `strengths`, `mean_ssim`, `n_fooled` have an entry a strength measured;
+`strength` is null and `feasible` false where none keeps the SSIM above `ssim_above`."""
 
 PREDICTIONS = pa.schema({"test_id": _text, "predictions": _labels, "margins": _halves})
 """One row a scored test, in the order of `images.index`: the victim's label, its true logit minus the best other."""
@@ -227,6 +267,7 @@ TABLES: dict[str, pa.Schema] = {
     "images": IMAGES,
     "models": MODELS,
     "attacks": ATTACKS,
+    "tunings": TUNINGS,
     "tests": TESTS,
     "predictions": PREDICTIONS,
     "failures": FAILURES,
@@ -241,6 +282,7 @@ SORT_KEYS: dict[str, tuple[str, ...]] = {
     "models": ("model_id",),
     "clean": ("model_id", "test_set"),
     "attacks": ("attack_id",),
+    "tunings": ("tuning_id",),
     "tests": ("test_id",),
     "predictions": ("test_id",),
     "failures": ("unit_key",),
@@ -251,47 +293,9 @@ VOLATILE: dict[str, tuple[str, ...]] = {
     "models": ("seconds", "host", "finished_at", "hardware", "unit_key"),
     "clean": ("unit_key",),
     "attacks": ("seconds", "host", "finished_at", "hardware", "unit_key"),
+    "tunings": ("seconds", "host", "finished_at", "hardware", "unit_key"),
     "tests": ("unit_key",),
     "predictions": (),
     "failures": ("host", "finished_at", "traceback"),
 }
 """Columns that may differ between two runs of one grid (times, hosts, which unit happened to make a row)."""
-
-
-def table(name: str, rows: list[dict[str, Any]]) -> pa.Table:
-    """Return rows as a table of the schema; absent keys become null, `schema_version` is filled in.
-
-    Raises:
-        SchemaError: a row has a key that the schema does not know.
-    """
-    schema = STORED[name]
-    known = set(schema.names)
-    for row in rows:
-        extra = row.keys() - known
-        if extra:
-            raise SchemaError(f"{name}: unknown columns {sorted(extra)}")
-    versioned = "schema_version" in known
-    filled = [{**({"schema_version": SCHEMA_VERSION} if versioned else {}), **row} for row in rows]
-    return pa.Table.from_pylist(filled, schema=schema)
-
-
-def conform(name: str, stored: pa.Table) -> pa.Table:
-    """Return a stored table with exactly this version's columns: missing nullable ones as null, in schema order.
-
-    Raises:
-        SchemaError: the table was written by a newer version, or a column has another type.
-    """
-    schema = STORED[name]
-    extra = set(stored.column_names) - set(schema.names)
-    if extra:
-        raise SchemaError(f"{name}: columns {sorted(extra)} are of a newer schema; upgrade dumb_bench to read them")
-    columns = []
-    for entry in schema:
-        if entry.name in stored.column_names:
-            column = stored.column(entry.name)
-            if column.type != entry.type:
-                raise SchemaError(f"{name}.{entry.name}: stored as {column.type}, expected {entry.type}")
-            columns.append(column)
-        else:
-            columns.append(pa.nulls(stored.num_rows, entry.type))
-    return pa.Table.from_arrays(columns, schema=schema)

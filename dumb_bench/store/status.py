@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from dumb_bench.errors import DamagedFileError, InputError
-from dumb_bench.store.assemble import assemble, digest_of_tables, partial, planned_rows, standing_failures
+from dumb_bench.store.assemble import assemble, digest_of_tables, partial, standing_failures
 from dumb_bench.store.events import read_events
+from dumb_bench.store.planned import INFEASIBLE, chosen_in, planned_rows
 from dumb_bench.store.quarantine import Damage
 from dumb_bench.store.results import ResultFolder
 from dumb_bench.store.sealed import unseal
@@ -65,7 +66,6 @@ def read_status(results: str, store: str | None = None) -> dict[str, Any]:
     """
     folder = ResultFolder.open(results, create=False)
     plan = read_plan(folder)
-    rows = list(planned_rows(plan))
     written = folder.rows() if folder.plan_digest() in (plan["digest"], partial(plan)) else {}
     tests_done, models_done = written.get("tests", 0), written.get("models", 0)
     failures: list[dict[str, Any]] = []
@@ -75,13 +75,18 @@ def read_status(results: str, store: str | None = None) -> dict[str, Any]:
         if store:
             raise
         failures = folder.read_table("failures").to_pylist() if written else []
+        chosen = chosen_in(folder.read_table("tunings", ["tuning_id", "strength"])) if written else {}
+        rows = list(planned_rows(plan, chosen))
     else:
-        found = held.read_many({"tests": ["test_id"], "models": ["model_id"]})
+        found = held.read_many({"tests": ["test_id"], "models": ["model_id"], "tunings": ["tuning_id", "strength"]})
+        chosen = {key: value for key, value in chosen_in(found["tunings"]).items() if key in plan.get("tunings", ())}
+        rows = list(planned_rows(plan, chosen))
         done = frozenset(found["tests"].column("test_id").to_pylist())
         trained = frozenset(found["models"].column("model_id").to_pylist())
-        tests_done = max(tests_done, sum(row.repeats for row in rows if row.test_id in done))
+        tests_done = max(tests_done, sum(row.repeats for row in rows if row.test_id in done or row.rule == INFEASIBLE))
         models_done = max(models_done, len(trained & plan["models"].keys()))
-        failures = standing_failures(held, plan, (row for row in rows if row.test_id not in done), trained)
+        missing = (row for row in rows if row.rule != INFEASIBLE and row.test_id not in done)
+        failures = standing_failures(held, plan, missing, trained, chosen)
     events = read_events(folder.place)
     return {
         "name": plan["name"],

@@ -9,13 +9,14 @@ from typing import Any
 import pyarrow as pa
 
 from dumb_bench.errors import DamagedFileError, InputError
-from dumb_bench.store import artifacts, compaction, parts, schema
+from dumb_bench.store import artifacts, compaction, parts
 from dumb_bench.store.batch import without_unit
 from dumb_bench.store.filesystem import place_at
 from dumb_bench.store.parquet import names_of
 from dumb_bench.store.place import Place
 from dumb_bench.store.quarantine import Damage
 from dumb_bench.store.reader import Reader
+from dumb_bench.store.rows import as_table
 from dumb_bench.store.sealed import seal, unseal
 
 _FAILURES = "failures"
@@ -142,7 +143,7 @@ class Store:
             SchemaError: an unknown column.
         """
         key = parts.checked_key(str(row.get("unit_key", "")))
-        full = schema.table("failures", [dict(row)]).to_pylist()[0]
+        full = as_table("failures", [dict(row)]).to_pylist()[0]
         self.place.write(_failure(key), seal({"failure": full}))
 
     def failures(self) -> pa.Table:
@@ -151,7 +152,7 @@ class Store:
         Raises:
             SchemaError: a newer version wrote one.
         """
-        return schema.table("failures", self.failure_rows())
+        return as_table("failures", self.failure_rows())
 
     def failure_rows(self) -> list[dict[str, Any]]:
         """Return the rows of `failures` as plain dictionaries. Raises as `failures`."""

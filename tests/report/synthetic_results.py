@@ -12,7 +12,8 @@ import numpy as np
 
 from dumb_bench.case import case_of
 from dumb_bench.store.results import ResultFolder
-from dumb_bench.store.schema import TABLES, table
+from dumb_bench.store.rows import as_table
+from dumb_bench.store.schema import TABLES
 from dumb_bench.store.sealed import seal
 
 
@@ -240,7 +241,7 @@ def build(folder: Path, shape: Shape = QUICKSTART, seed: int = 0, *, plan: dict[
                 "host": "node1",
             }
         )
-    tables = {name: table(name, entries) for name, entries in rows.items() if name in TABLES}
+    tables = {name: as_table(name, entries) for name, entries in rows.items() if name in TABLES}
     ResultFolder.open(str(folder)).write_tables(tables, plan_digest="synthetic")
     (folder / "grid.toml").write_text(f'name = "synthetic"\ntask = "{shape.task}"\n', encoding="utf-8")
     if plan is None:

@@ -75,17 +75,17 @@ def test_the_set_of_an_attack_that_sees_no_surrogate_is_made_once_per_image_sour
 
 def test_ids_are_all_different_and_the_document_has_every_row() -> None:
     made = plan(mini_grid(seeds="[0, 1]"))
-    rows = list(planned_rows(plan_document(made, "")))
+    rows = list(planned_rows(plan_document(made, "", CATALOGUE), {}))
     assert len({row.test_id for row in rows}) == len(rows)
     assert sum(row.repeats for row in rows) == made.counts["tests"] + made.counts["control_tests"]
-    asked = outstanding(made, EMPTY)
+    asked = outstanding(made, EMPTY, CATALOGUE)
     assert {
         key for unit in asked.units if isinstance(unit, AttackUnit) for item in unit.wanted for key in item.test_ids
     } == {row.test_id for row in rows}
 
 
 def test_an_attack_waits_for_its_surrogate_and_its_victims() -> None:
-    units = outstanding(plan(mini_grid()), EMPTY).units
+    units = outstanding(plan(mini_grid()), EMPTY, CATALOGUE).units
     training = {unit.key for unit in units if isinstance(unit, TrainUnit)}
     for unit, task in zip(units, tasks_of(units), strict=True):
         if isinstance(unit, AttackUnit):

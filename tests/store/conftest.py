@@ -11,6 +11,7 @@ from pyarrow import fs
 
 from dumb_bench.store import schema
 from dumb_bench.store.objects import ObjectPlace
+from dumb_bench.store.rows import as_table
 
 Unit = tuple[str, dict[str, pa.Table]]
 IMAGES = 6
@@ -32,7 +33,7 @@ def make_unit(number: int, rows: int = 3) -> Unit:
         images.append({"unit_key": key, "task": "cat_dog", "image_source": source, "index": index, "label": index % 2})
     images.append(images[0])  # distinct rows are what a reader gets
     named = {"tests": tests, "predictions": predictions, "images": images}
-    return key, {name: schema.table(name, content) for name, content in named.items()}
+    return key, {name: as_table(name, content) for name, content in named.items()}
 
 
 def canonical_rows(name: str, table: pa.Table) -> list[dict[str, object]]:

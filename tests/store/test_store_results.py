@@ -17,6 +17,7 @@ from dumb_bench.store.events import EventLog, read_events
 from dumb_bench.store.filesystem import place_at
 from dumb_bench.store.place import Place
 from dumb_bench.store.results import ResultFolder
+from dumb_bench.store.rows import as_table
 from dumb_bench.store.sealed import seal, unseal
 
 Make = Callable[..., tuple[str, dict[str, pa.Table]]]
@@ -57,7 +58,7 @@ def test_ties_do_not_keep_the_order_of_arrival(tmp_path: Path) -> None:
     results = ResultFolder.open(tmp_path)
     content = []
     for order in (rows, rows[::-1]):
-        results.write_tables({"tests": schema.table("tests", order)}, plan_digest="x")
+        results.write_tables({"tests": as_table("tests", order)}, plan_digest="x")
         content.append((tmp_path / "tables/tests/part-0.parquet").read_bytes())
     assert content[0] == content[1]
 
