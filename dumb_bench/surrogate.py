@@ -64,11 +64,10 @@ class LockedSurrogate(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Map images (N, C, H, W) in [0, 1] to logits (N, K)."""
         self._forwards += len(images)
-        outputs = [member(images) for member in self.members]
-        logits = mean_logits(outputs)
-        if logits.requires_grad:
-            logits.register_hook(self._count_backward)  # type: ignore[no-untyped-call]
-        return logits
+        if images.requires_grad:
+            images = images.view_as(images)  # a node of this pass: gradients that start at a feature map count too
+            images.register_hook(self._count_backward)  # type: ignore[no-untyped-call]
+        return mean_logits([member(images) for member in self.members])
 
     def _count_backward(self, gradient: Tensor) -> None:
         self._backwards += len(gradient)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
@@ -58,3 +59,68 @@ class Preprocessed(nn.Module):
             )
         logits: Tensor = self.network((images - self.mean) / self.std)
         return logits
+
+
+class ResidualBlock(nn.Module):
+    """A residual block: `activation(branch(features) + skip(features))`.
+
+    A network built of these can be attacked by what looks at or alters residual branches (`attacks.features`,
+    `attacks.modifiers`). A subclass sets `activation`, which it uses nowhere else, and defines both ways.
+    """
+
+    activation: nn.Module
+
+    def branch(self, features: Tensor) -> Tensor:
+        """Map features (N, C, H, W) to what the block adds, (N, C', H', W')."""
+        raise NotImplementedError
+
+    def skip(self, features: Tensor) -> Tensor:
+        """Map features (N, C, H, W) to what the branch is added to, (N, C', H', W')."""
+        raise NotImplementedError
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map features (N, C, H, W) to (N, C', H', W')."""
+        mapped: Tensor = self.activation(self.branch(features) + self.skip(features))
+        return mapped
+
+
+class _TorchvisionBlock(ResidualBlock):
+    """A block of torchvision's ResNets, whose one ReLU serves inside the branch and after the sum, taken apart."""
+
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        self.block = block
+        self.activation = nn.ReLU()
+        self.training = self.activation.training = block.training
+
+    def branch(self, features: Tensor) -> Tensor:
+        parts = ["conv1", "bn1", "relu", "conv2", "bn2", "relu", "conv3", "bn3"]
+        for part in parts if hasattr(self.block, "conv3") else parts[:5]:
+            features = self.block.get_submodule(part)(features)
+        return features
+
+    def skip(self, features: Tensor) -> Tensor:
+        if self.block.downsample is not None:
+            features = self.block.get_submodule("downsample")(features)
+        return features
+
+
+def _torchvision_blocks() -> tuple[type[nn.Module], ...]:
+    """Return torchvision's two blocks; none while torchvision is not imported, since then no network holds one."""
+    resnet = sys.modules.get("torchvision.models.resnet")
+    return () if resnet is None else (resnet.BasicBlock, resnet.Bottleneck)
+
+
+def is_residual(module: nn.Module) -> bool:
+    """Whether a module is a residual block: a `ResidualBlock`, or one of torchvision's ResNets."""
+    return isinstance(module, (ResidualBlock, *_torchvision_blocks()))
+
+
+def as_residual(module: nn.Module) -> ResidualBlock | None:
+    """Return a residual block as one whose branch and skip can be told apart, sharing its weights; None for others.
+
+    A subclass of torchvision's blocks may compute something else: it is none.
+    """
+    if isinstance(module, ResidualBlock):
+        return module
+    return _TorchvisionBlock(module) if type(module) in _torchvision_blocks() else None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from dumb_bench.architectures.base import Preprocessed, architecture
+from dumb_bench.architectures.base import Preprocessed, ResidualBlock, architecture
 
 
-class _Block(nn.Module):
+class _Block(ResidualBlock):
     """The basic block: two 3x3 convolutions around a shortcut, projected where the shape changes."""
 
     def __init__(self, before: int, after: int, stride: int) -> None:
@@ -19,10 +19,17 @@ class _Block(nn.Module):
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or before != after:
             self.shortcut = nn.Sequential(nn.Conv2d(before, after, 1, stride=stride, bias=False), nn.BatchNorm2d(after))
+        self.activation = nn.ReLU()
 
-    def forward(self, features: Tensor) -> Tensor:
+    def branch(self, features: Tensor) -> Tensor:
         """Map features (N, before, H, W) to (N, after, H / stride, W / stride)."""
-        return nn.functional.relu(self.second(self.first(features)) + self.shortcut(features))
+        mapped: Tensor = self.second(self.first(features))
+        return mapped
+
+    def skip(self, features: Tensor) -> Tensor:
+        """Map features (N, before, H, W) to (N, after, H / stride, W / stride)."""
+        mapped: Tensor = self.shortcut(features)
+        return mapped
 
 
 @architecture("small_resnet", paper="He, Zhang, Ren, Sun, CVPR 2016, ResNet-18 scaled down")

@@ -104,7 +104,7 @@ def attack(
     one), generator a seeded `torch.Generator` on the images' device. Its keyword-only arguments are the parameters that
     a grid may set. It returns the adversarial images, same shape, in [0, 1] and within the budget; it does not load
     models, move devices, change train mode or normalise. `path` replaces the function where it is given (the function
-    is `path(...)(strength)`, see `along`); zero_is_identity None: yes for a norm-bounded attack that allows strength 0.
+    is then `path(...)(strength)`); zero_is_identity None: yes for a norm-bounded attack that allows strength 0.
     """
     if strength is None:
         default_strengths = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -13,7 +14,7 @@ from dumb_bench.models.networks import fresh_network
 from dumb_bench.models.training import training_images
 from dumb_bench.recipes import recipe_of
 from dumb_bench.runner.plan import Plan
-from dumb_bench.spec import ModelSpec
+from dumb_bench.spec import AttackSpec, ModelSpec, Plugin, SurrogateSpec
 
 BACKWARD = 3.0
 """A forward and backward pass costs about three forward passes."""
@@ -51,19 +52,37 @@ def estimate(plan: Plan, catalogue: Catalogue) -> Estimate:
     rows = 0
     for item in plan.sets:
         images = item.spec.images.per_class * len(task_named(item.spec.images.task, catalogue).classes)
-        looks = images * len(item.strengths) * len(plan.deliveries)
+        looks = images * item.most * len(plan.deliveries)
         scoring += looks * sum(
             costs[plan.victims[name].task, plan.victims[name].architecture][0] for name in item.victims
         )
-        rows += len(item.strengths) * len(plan.deliveries) * len(item.victims) * images
+        rows += item.most * len(plan.deliveries) * len(item.victims) * images
         if item.spec.surrogate is not None and not item.spec.control:
-            entry = catalogue.get("attacks", item.spec.attack.attack.name)
-            steps = all_params(entry, item.spec.attack.attack.as_dict()).get("steps", 1)
-            each = sum(costs[model.task, model.architecture][0] for model in item.spec.surrogate.models)
-            crafting += images * len(item.strengths) * each * BACKWARD * (steps if isinstance(steps, int) else 1)
+            crafting += _crafting(item.spec.attack, item.spec.surrogate, images, item.most, costs, catalogue)
+    for tuning in plan.tunings.values():
+        images = tuning.images.per_class * len(task_named(tuning.images.task, catalogue).classes)
+        points = len(tuning.tune.over)
+        strengths = points if tuning.tune.search == "full" else points.bit_length()
+        crafting += _crafting(tuning.attack, tuning.surrogate, images, strengths, costs, catalogue)
     tests = plan.counts["tests"] + plan.counts["control_tests"]
     table = int(30 * tests + rows * (2.0 if plan.grid.output.margins else 0.3))
     return Estimate(training, crafting, scoring, table, weights)
+
+
+def _crafting(
+    attack: AttackSpec,
+    surrogate: SurrogateSpec,
+    images: int,
+    strengths: int,
+    costs: Mapping[tuple[str, Plugin], tuple[float, int]],
+    catalogue: Catalogue,
+) -> float:
+    """Return the seconds of making a set at some strengths: a pass forward and backward a step."""
+    entry = catalogue.get("attacks", attack.attack.name)
+    steps = 0 if entry.info.uses == "nothing" else all_params(entry, attack.attack.as_dict()).get("steps", 1)
+    each = sum(costs[model.task, model.architecture][0] for model in surrogate.models)
+    times = 1 if entry.info.path is not None else strengths
+    return images * times * each * BACKWARD * (steps if isinstance(steps, int) else 1)
 
 
 def _seconds_an_image(model: ModelSpec, catalogue: Catalogue, batch: int = 64) -> tuple[float, int]:

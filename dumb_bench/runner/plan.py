@@ -45,6 +45,11 @@ class PlannedSet:
     surrogates: tuple[str, ...]
     tunings: tuple[str, ...] = ()
 
+    @property
+    def most(self) -> int:
+        """The number of adversarial sets, one a strength; an upper bound where strengths are chosen."""
+        return min(len(self.strengths), len(self.surrogates)) if self.tunings else len(self.strengths)
+
     def made(self, chosen: Mapping[str, float | None]) -> tuple[tuple[float | None, tuple[str, ...]], ...]:
         """Return the strengths to make, each with the surrogates whose rows it gives, as far as they are chosen."""
         if not self.tunings:
@@ -97,10 +102,7 @@ class Plan:
             "models": len(self.models),
             "surrogates": len(self.surrogates),
             "victims": len(self.victims),
-            "adversarial_sets": sum(
-                min(len(item.strengths), len(item.surrogates)) if item.tunings else len(item.strengths)
-                for item in self.sets
-            ),
+            "adversarial_sets": sum(item.most for item in self.sets),
             "tunings": len(self.tunings),
             "tests": sum(self.rows(item) for item in self.sets if not item.control),
             "control_tests": sum(self.rows(item) for item in self.sets if item.control),

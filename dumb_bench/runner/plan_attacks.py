@@ -9,7 +9,7 @@ import numpy as np
 
 from dumb_bench.attacks.base import AttackInfo, check_strength
 from dumb_bench.attacks.craft import budget_norm
-from dumb_bench.attacks.features import feature_layers
+from dumb_bench.attacks.features import NO_LAYER, feature_layers
 from dumb_bench.catalogue import Catalogue, all_params
 from dumb_bench.data.images import attacked_images, load_split
 from dumb_bench.data.tasks import Task, task_named
@@ -163,7 +163,7 @@ def with_features(
         else:
             what = Refused(
                 f"attack {item.spec.attack.label}, surrogate {lacking}",
-                "the network has no feature layer: no activation or residual block with 4-D output",
+                NO_LAYER,
             )
             if what not in refused:
                 refused.append(what)
