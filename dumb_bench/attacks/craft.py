@@ -162,7 +162,7 @@ def bounded(
     images = project(raw, clean, norm, strength)
     if norm is not None and strength is not None:
         violation = max(0.0, float((norm_of(norm, raw, clean) - strength).amax()))
-        if info.reaches_budget:
+        if info.reaches_budget and norm == info.norm:
             reached = bool((norm_of(norm, images, clean) >= strength - TOLERANCE).all())
     return Crafted(images, strength, violation, outside, reached, forwards, backwards, seconds)
 

@@ -5,26 +5,25 @@ input transformation (`views/`) -> gradient (`Estimate`) -> momentum -> directio
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from dumb_bench.attacks.base import Norm
+from dumb_bench.attacks.base import REFERENCE_STEP, Norm
 from dumb_bench.attacks.views.base import Scene, View
+from dumb_bench.errors import InputError
 from dumb_bench.perturbation import project
 
 Gradient = Callable[[Tensor], Tensor]
 """Images (N, C, H, W) -> the gradient to ascend there, float64: the mean over the copies of the transformation."""
 
 
-class Estimate(Protocol):
-    """The gradient stage: what a method takes for the gradient of a step. May keep state from step to step."""
-
-    def __call__(self, images: Tensor, momentum: Tensor, gradient: Gradient) -> Tensor:
-        """Return the gradient of this step at images (N, C, H, W); momentum: that of the steps before, 0 at first."""
-
+Estimate = Callable[[Tensor, Tensor, Gradient], Tensor]
+"""The gradient stage, what a method takes for the gradient of a step: (images (N, C, H, W), momentum of the steps
+before, 0 at first, gradient) -> (N, C, H, W). May keep state from step to step.
+"""
 
 Direction = Callable[[Tensor], Tensor]
 """Momentum (N, C, H, W) -> the move of one step of size 1 in the norm."""
@@ -71,14 +70,37 @@ def direction_in(norm: str) -> Direction:
     return torch.sign if norm == "linf" else unit_l2
 
 
+def per_value(size: float, images: Tensor, norm: str) -> float:
+    """Return what a size in the norm is for a single value: all of it in Linf; in L2 when spread over all values."""
+    return size if norm == "linf" else size / math.sqrt(images.shape[1:].numel())
+
+
+def neighbour(images: Tensor, radius: float, generator: torch.Generator) -> Tensor:
+    """Return a uniformly random point of the cube around each image; it may leave the box. radius: of a value."""
+    return images + torch.empty_like(images).uniform_(-radius, radius, generator=generator)
+
+
 def start_in(images: Tensor, eps: float, norm: str, generator: torch.Generator) -> Tensor:
     """Return a uniformly random point of the ball around each image, in the box."""
     if norm == "linf":
-        return (images + torch.empty_like(images).uniform_(-eps, eps, generator=generator)).clamp(0, 1)
+        return neighbour(images, eps, generator).clamp(0, 1)
     way = unit_l2(torch.randn(images.shape, generator=generator, device=images.device, dtype=images.dtype))
     share = torch.rand(len(images), generator=generator, device=images.device, dtype=images.dtype)
-    radius = eps * share ** (1 / images[0].numel())
+    radius = eps * share ** (1 / images.shape[1:].numel())
     return project(images + per_image(radius) * way, images, norm, eps)
+
+
+def chosen_step(name: str, step: float, norm: str, *, reference: bool) -> float:
+    """Return an attack's step, or the one of the published DUMB runs (Alecci et al., RAID 2023), whatever eps is.
+
+    Raises:
+        InputError: the published step is asked for in L2, where there is none.
+    """
+    if not reference:
+        return step
+    if norm != "linf":
+        raise InputError(f"attack {name!r}: parameter 'reference': expected norm 'linf', got {norm!r}")
+    return REFERENCE_STEP
 
 
 def iterate(
@@ -92,6 +114,7 @@ def iterate(
     step: float | None = None,
     decay: float = 1.0,
     random_start: bool = False,
+    start: Tensor | None = None,
     estimate: Estimate = plain,
     direction: Direction | None = None,
 ) -> Tensor:
@@ -99,15 +122,19 @@ def iterate(
 
     images: (N, C, H, W) in [0, 1]. eps: the budget, in the norm's unit. step: the size of each, None for eps / steps.
     decay: of the momentum g = decay * g + grad / mean|grad| (Dong et al., CVPR 2018, equation 6); 0 for none.
+    start: (N, C, H, W) where to begin; None for the images, or with random_start a random point of the ball.
     direction: of a step, by default the norm's steepest one.
+
+    Steps are summed up in float64: in float32 hundreds of small ones would miss the budget by more than its tolerance.
     """
     size = eps / max(steps, 1) if step is None else step
     towards = direction_in(norm) if direction is None else direction
-    adversarial = start_in(images, eps, norm, generator) if random_start else images.clone()
-    momentum = torch.zeros_like(images, dtype=torch.float64)
+    if start is None:
+        start = start_in(images, eps, norm, generator) if random_start else images
+    adversarial = start.double()
+    momentum = torch.zeros_like(adversarial)
     for _ in range(steps):
-        found = estimate(adversarial, momentum, gradient)
+        found = estimate(adversarial.to(images.dtype), momentum, gradient)
         momentum = decay * momentum + unit_l1(found)
-        moved = adversarial + (size * towards(momentum)).to(images.dtype)
-        adversarial = project(moved, images, norm, eps)
-    return adversarial
+        adversarial = project(adversarial + size * towards(momentum), images, norm, eps)
+    return adversarial.to(images.dtype)
