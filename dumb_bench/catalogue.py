@@ -19,7 +19,7 @@ from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar, get_args, get_origin
 
 from dumb_bench.errors import InputError, unknown
 from dumb_bench.spec import Plugin
@@ -276,6 +276,12 @@ class Catalogue:
         return Plugin(name, tuple(sorted((key, _frozen(value)) for key, value in given.items())), entry.fingerprint)
 
 
+def _as_annotated(value: Any, annotation: Any) -> Any:
+    """Return a TOML array as a tuple where the signature says tuple; every other value as it is."""
+    kind = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+    return tuple(value) if isinstance(value, list | tuple) and get_origin(kind) is tuple else value
+
+
 def _frozen(value: Any) -> Any:
     return tuple(_frozen(entry) for entry in value) if isinstance(value, list | tuple) else value
 
@@ -328,7 +334,7 @@ def check_params(entry: Entry, given: Mapping[str, Any]) -> dict[str, Any]:
         "Params", __config__=ConfigDict(strict=True, extra="forbid", arbitrary_types_allowed=True), **fields
     )
     try:
-        checked = model(**given)
+        checked = model(**{name: _as_annotated(value, known[name].annotation) for name, value in given.items()})
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))

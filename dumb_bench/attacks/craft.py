@@ -159,10 +159,11 @@ def bounded(
     outside = max(0.0, float(torch.maximum(-raw.amin(), raw.amax() - 1)))
     violation = 0.0
     reached = None
+    promised = info.reaches_budget and norm == info.norm
     images = project(raw, clean, norm, strength)
     if norm is not None and strength is not None:
         violation = max(0.0, float((norm_of(norm, raw, clean) - strength).amax()))
-        if info.reaches_budget and norm == info.norm:
+        if promised:
             reached = bool((norm_of(norm, images, clean) >= strength - TOLERANCE).all())
     return Crafted(images, strength, violation, outside, reached, forwards, backwards, seconds)
 

@@ -8,11 +8,15 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from dumb_bench.attacks.base import Surrogate, as_float, attack, iterations_step
-from dumb_bench.attacks.torchattacks_call import run
+from dumb_bench.attacks.base import Norm, Surrogate, as_float, attack
+from dumb_bench.attacks.gradients import LossName, Objective
+from dumb_bench.attacks.iterative import gradient_of, iterate
+from dumb_bench.attacks.views.base import Scene, compose
+from dumb_bench.attacks.views.di import di
+from dumb_bench.attacks.views.named import InputName, views
 
 
-@attack("difgsm", targeted=True, stochastic=True, library="torchattacks", paper="arXiv:1803.06978")
+@attack("difgsm", targeted=True, stochastic=True, default_strengths=(16 / 255,), paper="arXiv:1803.06978", version=2)
 def difgsm(
     surrogate: Surrogate,
     images: Tensor,
@@ -21,15 +25,23 @@ def difgsm(
     *,
     generator: torch.Generator,
     targets: Tensor | None = None,
+    norm: Norm = "linf",
     steps: Annotated[int, Field(ge=1, le=10_000)] = 10,
     decay: Annotated[float, Field(ge=0)] = 0.0,
+    random_start: bool = False,
     resize_rate: Annotated[float, Field(gt=0, lt=1)] = 0.9,
     diversity_prob: Annotated[float, Field(ge=0, le=1)] = 0.5,
+    inputs: tuple[InputName, ...] = (),
+    loss: LossName = "cross_entropy",
 ) -> Tensor:
-    """Diverse inputs iterative FGSM; each step is eps / steps."""
-    del generator
+    """Diverse inputs iterative FGSM (DI^2-FGSM; with decay 1 it is M-DI^2-FGSM); each step is eps / steps.
+
+    `inputs` are further transformations, applied before the resizing.
+    """
     eps = as_float(strength)
-    return run(
-        "DIFGSM", surrogate, images, labels, targets, eps=eps, alpha=iterations_step(eps, steps),
-        steps=steps, decay=decay, resize_rate=resize_rate, diversity_prob=diversity_prob,
+    scene = Scene(Objective(surrogate, labels, targets, loss), generator, eps)
+    seen = compose([views(inputs, scene), di(resize_rate=resize_rate, diversity_prob=diversity_prob)(scene)])
+    return iterate(
+        images, eps, gradient=gradient_of(scene, seen), generator=generator,
+        norm=norm, steps=steps, decay=decay, random_start=random_start,
     )  # fmt: skip

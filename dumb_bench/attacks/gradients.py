@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from dumb_bench.attacks.base import Surrogate
 
-LossName = Literal["cross_entropy"]
+LossName = Literal["cross_entropy", "logit", "logit_margin"]
 """The losses that a grid can name."""
 
 
@@ -22,7 +22,27 @@ def cross_entropy(logits: Tensor, labels: Tensor, targets: Tensor | None) -> Ten
     return -functional.cross_entropy(logits, targets, reduction="none")
 
 
-LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor | None], Tensor]] = {"cross_entropy": cross_entropy}
+def logit(logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
+    """Return what is ascended, (N,): the target's logit (Zhao et al., NeurIPS 2021), else the label's, negative."""
+    if targets is None:
+        return -logits.gather(1, labels[:, None])[:, 0]
+    return logits.gather(1, targets[:, None])[:, 0]
+
+
+def logit_margin(logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
+    """Return the cross entropy, signed as above, of the logits over their margin, (N,) (Weng et al., TIFS 2023).
+
+    The margin, the largest logit less the second, is a constant to the gradient, as in the authors' code; the loss does
+    not change with the scale of the logits. Logits whose two largest are equal are not divided.
+    """
+    first, second = logits.detach().topk(2, dim=1).values.unbind(1)
+    margin = first - second
+    return cross_entropy(logits / margin.where(margin > 0, 1)[:, None], labels, targets)
+
+
+LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor | None], Tensor]] = {
+    "cross_entropy": cross_entropy, "logit": logit, "logit_margin": logit_margin,
+}  # fmt: skip
 assert set(LOSSES) == set(get_args(LossName))
 
 View = Callable[[Tensor], Tensor]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from dumb_bench.runner.units import AttackUnit, Outcome, TrainUnit, Unit
+from dumb_bench.runner.units import AttackUnit, Outcome, TrainUnit, TuneUnit, Unit
 
 PLAIN_EVERY = 30.0
 
@@ -28,7 +28,8 @@ class ProgressWatcher:
         self._began = self._said = time.monotonic()
         self._models = sum(isinstance(unit, TrainUnit) for unit in units)
         self._tests = sum(unit.tests for unit in units if isinstance(unit, AttackUnit))
-        self._trained = self._scored = self._failed = 0
+        self._choices = sum(isinstance(unit, TuneUnit) for unit in units)
+        self._trained = self._scored = self._failed = self._chosen = 0
         self._first_score: float | None = None
         if self._live:
             self._bars = Progress(
@@ -37,6 +38,7 @@ class ProgressWatcher:
             )  # fmt: skip
             self._bars.start()
             self._model_bar = self._bars.add_task("models", total=self._models, note="") if self._models else None
+            self._tune_bar = self._bars.add_task("choices", total=self._choices, note="") if self._choices else None
             self._test_bar = self._bars.add_task("tests", total=self._tests, note="") if self._tests else None
 
     def ended(self, unit: Unit, outcome: Outcome, failed: bool) -> None:
@@ -44,12 +46,16 @@ class ProgressWatcher:
         self._failed += failed
         if isinstance(unit, TrainUnit):
             self._trained += 1
+        elif isinstance(unit, TuneUnit):
+            self._chosen += 1
         elif isinstance(unit, AttackUnit):
             self._first_score = self._first_score or time.monotonic() - outcome.seconds
             self._scored += unit.tests
         if self._bars is not None:
             if self._model_bar is not None:
                 self._bars.update(self._model_bar, completed=self._trained)
+            if self._tune_bar is not None:
+                self._bars.update(self._tune_bar, completed=self._chosen)
             if self._test_bar is not None:
                 self._bars.update(self._test_bar, completed=self._scored, note=self._note())
 
@@ -70,8 +76,9 @@ class ProgressWatcher:
             seconds = (self._tests - self._scored) * (now - self._first_score) / self._scored
             left = f", about {seconds:,.0f} s left"
         note = self._note()
+        choices = f"{self._chosen:,} of {self._choices:,} strengths chosen, " if self._choices else ""
         self._console.print(
-            f"{now - self._began:,.0f} s: {self._trained:,} of {self._models:,} models, "
+            f"{now - self._began:,.0f} s: {self._trained:,} of {self._models:,} models, {choices}"
             f"{self._scored:,} of {self._tests:,} tests{', ' + note if note else ''}{left}",
             highlight=False,
         )
