@@ -6,22 +6,21 @@ a leaf is imported when its plugin is wanted.
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import importlib.util
 import inspect
 import pkgutil
 import re
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, Protocol, TypeVar, get_args, get_origin
+from typing import Any, Protocol, TypeVar
 
 from dumb_bench.errors import InputError, unknown
+from dumb_bench.parameters import checked, parameters_of
+from dumb_bench.plugin_file import PluginFile
 from dumb_bench.spec import Plugin
 
 KINDS: dict[str, tuple[str, frozenset[str]]] = {
@@ -76,55 +75,6 @@ class Entry:
     def summary(self) -> str:
         """The first line of the plugin's docstring."""
         return (inspect.getdoc(self.call) or "").partition("\n")[0]
-
-
-@dataclass(frozen=True)
-class PluginFile:
-    """A file named on the command line: its text travels to the workers, its sha256 is its fingerprint."""
-
-    name: str
-    text: str
-    path: str = field(default="", compare=False)
-
-    @classmethod
-    def read(cls, path: Path) -> PluginFile:
-        """Read a plugin file.
-
-        Raises:
-            InputError: it cannot be read or is no Python.
-        """
-        try:
-            text = path.read_text(encoding="utf-8")
-            compile(text, str(path), "exec")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"--plugin {path}: cannot be read ({error})") from None
-        except (SyntaxError, ValueError) as error:
-            raise InputError(f"--plugin {path}: is not valid Python ({error})") from None
-        return cls(path.name, text, str(path.resolve()))
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """The sha256 of the source text, shortened."""
-        return hashlib.sha256(self.text.encode()).hexdigest()[:16]
-
-    @cached_property
-    def module(self) -> ModuleType:
-        """The file's module, executed once a process."""
-        name = f"dumb_bench_plugin_{self.fingerprint}"
-        if name in sys.modules:
-            return sys.modules[name]
-        module = ModuleType(name)
-        module.__file__ = self.path or self.name
-        sys.modules[name] = module
-        try:
-            exec(compile(self.text, self.name, "exec"), module.__dict__)
-        except Exception as error:
-            del sys.modules[name]
-            raise InputError(f"--plugin {self.name}: fails on import ({type(error).__name__}: {error})") from error
-        return module
-
-    def __reduce__(self) -> tuple[type[PluginFile], tuple[str, str, str]]:
-        return (PluginFile, (self.name, self.text, self.path))
 
 
 class Family(Protocol):
@@ -276,12 +226,6 @@ class Catalogue:
         return Plugin(name, tuple(sorted((key, _frozen(value)) for key, value in given.items())), entry.fingerprint)
 
 
-def _as_annotated(value: Any, annotation: Any) -> Any:
-    """Return a TOML array as a tuple where the signature says tuple; every other value as it is."""
-    kind = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
-    return tuple(value) if isinstance(value, list | tuple) and get_origin(kind) is tuple else value
-
-
 def _frozen(value: Any) -> Any:
     return tuple(_frozen(entry) for entry in value) if isinstance(value, list | tuple) else value
 
@@ -298,15 +242,9 @@ def _from_entry_point(kind: str, point: EntryPoint) -> Entry:
     return Entry(call, plugin, f"{distribution}/{plugin.version}", distribution)
 
 
-RESERVED = frozenset({"generator", "targets", "root", "download"})
-"""Keyword-only arguments that the harness fills in; never parameters of a grid."""
-
-
 def parameters(entry: Entry) -> dict[str, inspect.Parameter]:
     """Return a plugin's own parameters: the keyword-only arguments of its signature."""
-    signature = inspect.signature(entry.call, eval_str=True)
-    kinds = signature.parameters.values()
-    return {item.name: item for item in kinds if item.kind is item.KEYWORD_ONLY and item.name not in RESERVED}
+    return parameters_of(entry.call)
 
 
 def all_params(entry: Entry, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -320,25 +258,4 @@ def check_params(entry: Entry, given: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InputError: names the plugin, the parameter and what is allowed.
     """
-    from pydantic import ConfigDict, ValidationError, create_model
-
-    known = parameters(entry)
-    where = f"{entry.plugin.kind[:-1]} {entry.plugin.name!r}"
-    for name in given:
-        if name not in known:
-            raise InputError(f"{where}: {unknown('parameter', name, known)}")
-    fields: dict[str, Any] = {
-        name: (item.annotation, ... if item.default is item.empty else item.default) for name, item in known.items()
-    }
-    model = create_model(
-        "Params", __config__=ConfigDict(strict=True, extra="forbid", arbitrary_types_allowed=True), **fields
-    )
-    try:
-        checked = model(**{name: _as_annotated(value, known[name].annotation) for name, value in given.items()})
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(map(str, first["loc"]))
-        message = first["msg"][0].lower() + first["msg"][1:]
-        raise InputError(f"{where}: parameter {name!r}: {message}, got {given.get(name)!r}") from None
-    values = {name: getattr(checked, name) for name in given}
-    return {name: value for name, value in values.items() if value != known[name].default}
+    return checked(entry.call, f"{entry.plugin.kind[:-1]} {entry.plugin.name!r}", given)

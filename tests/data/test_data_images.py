@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
-from dumb_bench.catalogue import Catalogue, PluginFile
+from dumb_bench.catalogue import Catalogue
 from dumb_bench.data.base import Split
 from dumb_bench.data.images import attacked_images, load_split, permutation, select
 from dumb_bench.errors import InputError
+from dumb_bench.plugin_file import PluginFile
 from dumb_bench.spec import ImagesSpec, Plugin
 
 OPTDIGITS = Plugin("optdigits")

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from dumb_bench.catalogue import Catalogue, PluginFile
+from dumb_bench.catalogue import Catalogue
 from dumb_bench.data.images import load_split
 from dumb_bench.errors import InputError
 from dumb_bench.models.networks import fresh_network
 from dumb_bench.models.predictor import networks
 from dumb_bench.models.training import train_model, training_images
 from dumb_bench.models.weights import to_bytes
+from dumb_bench.plugin_file import PluginFile
 from dumb_bench.posteriors.base import WeightSamples
 from dumb_bench.recipes import resolve_recipe
 from dumb_bench.spec import ModelSpec, Plugin

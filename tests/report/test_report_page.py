@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from synthetic_results import Shape, build
 
-from dumb_bench.catalogue import Catalogue, PluginFile
+from dumb_bench.catalogue import Catalogue
+from dumb_bench.plugin_file import PluginFile
 from dumb_bench.report.generate import generate
 from dumb_bench.report.tables import escaped, guarded
 
