@@ -43,7 +43,7 @@ def checked(call: Callable[..., Any], where: str, given: Mapping[str, Any]) -> d
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))
         message = first["msg"][0].lower() + first["msg"][1:]
-        raise InputError(f"{where}: parameter {name!r}: {message}, got {given.get(name)!r}") from None
+        raise InputError(f"{where}: parameter {name!r}: {message}, got {first['input']!r}") from None
     values = {name: getattr(found, name) for name in given}
     return {name: value for name, value in values.items() if value != known[name].default}
 

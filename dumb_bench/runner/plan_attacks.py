@@ -62,6 +62,10 @@ def attacks_of(grid: Grid, catalogue: Catalogue) -> list[PlannedAttack]:
     found: list[PlannedAttack] = []
     for number, entry in enumerate(grid.attacks):
         where = f"attacks[{number}]"
+        try:
+            catalogue.get("attacks", entry.name)
+        except InputError as error:
+            raise InputError(f"{where}.name: {error}") from None
         plugin = resolved(f"{where}.params", "attacks", Choice(entry.name, tuple(entry.params.items())), catalogue)
         loaded = catalogue.get("attacks", entry.name)
         info: AttackInfo = loaded.info

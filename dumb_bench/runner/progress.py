@@ -81,6 +81,7 @@ class ProgressWatcher:
             f"{now - self._began:,.0f} s: {self._trained:,} of {self._models:,} models, {choices}"
             f"{self._scored:,} of {self._tests:,} tests{', ' + note if note else ''}{left}",
             highlight=False,
+            soft_wrap=True,
         )
 
     def close(self) -> None:
