@@ -31,6 +31,9 @@ def size(results: Results, tests: pd.DataFrame) -> list[Size]:
     def planned(name: str, present: int) -> str:
         return f"of {counts[name]:,} planned" if name in counts and counts[name] != present else ""
 
+    controls = planned("control_tests", int(control.sum()))
+    if controls and len(results.tunings):
+        controls = f"at most {counts['control_tests']:,}: noise of one size counts once"
     images = attack["n_images"].dropna()
     per_test = (
         "none"
@@ -48,7 +51,7 @@ def size(results: Results, tests: pd.DataFrame) -> list[Size]:
         Size("victims", f"{tests['victim_id'].nunique():,}"),
         Size("adversarial sets", f"{len(results.attacks):,}", "one a surrogate, attack, strength, image source"),
         Size("tests", f"{int((~control).sum()):,}", planned("tests", int((~control).sum()))),
-        Size("control tests", f"{int(control.sum()):,}", planned("control_tests", int(control.sum()))),
+        Size("control tests", f"{int(control.sum()):,}", controls),
         Size(
             "images a test",
             per_test,

@@ -23,6 +23,7 @@ from dumb_bench.runner.serial import SerialExecutor
 from dumb_bench.runner.units import AttackUnit, TrainUnit, TuneUnit, Unit
 from dumb_bench.store.assemble import assemble, digest_of_tables, partial
 from dumb_bench.store.events import EventLog
+from dumb_bench.store.planned import chosen_in, planned_rows
 from dumb_bench.store.quarantine import quarantine
 from dumb_bench.store.results import ResultFolder
 from dumb_bench.store.sealed import seal
@@ -104,6 +105,7 @@ def run_grid(path: Path, catalogue: Catalogue, options: RunOptions, watcher: Wat
         tables = _rounds(plan, document, store, catalogue, options, log, watcher, say, summary)
         summary.quarantined += [f"{damage.path}: {damage.reason}" for damage in store.damaged]
         summary.failures = tables["failures"].num_rows
+        summary.planned = sum(row.repeats for row in planned_rows(document, chosen_in(tables["tunings"])))
         name = digest_of_tables(document, tables)
         if name != document["digest"] or folder.plan_digest() != name or folder.check():
             folder.write_tables(tables, plan_digest=name)

@@ -155,7 +155,7 @@ def labels_of(logits: Tensor) -> Labels:
 @functools.cache
 def library_versions(*extra: str) -> str:
     """Return the versions of what computes, as JSON."""
-    names = ["dumb-bench", "torch", "torchvision", "numpy", *extra]
+    names = dict.fromkeys(["dumb-bench", "torch", "torchvision", "numpy", *(name.replace("_", "-") for name in extra)])
     found = {}
     for name in names:
         try:
