@@ -131,8 +131,10 @@ def run(
     done = ", ".join(f"{number:,} {kind}" for kind, number in sorted(summary.done.items()))
     if done:
         typer.echo(f"units done now: {done}")
-    elif summary.failures:
+    elif summary.failures and not summary.failed_now:
         typer.echo("nothing done: what is missing has failed before; --retry-failed tries it again")
+    elif summary.failures:
+        typer.echo(f"nothing done: all {summary.failed_now:,} units that were tried failed")
     elif not summary.interrupted:
         typer.echo("nothing to do: every unit is stored already")
     typer.echo(f"rows in tests: {summary.rows.get('tests', 0):,} of {summary.planned:,} planned")

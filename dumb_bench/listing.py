@@ -136,6 +136,10 @@ def _plain(value: Any) -> bool:
     return value is None or isinstance(value, bool | int | float | str)
 
 
+PIPED = 240
+"""Characters of a line where no terminal says how many there are."""
+
+
 def text(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return rows as a table for a terminal, without what only JSON shows."""
     from rich.console import Console
@@ -144,10 +148,12 @@ def text(rows: Sequence[Mapping[str, Any]]) -> str:
     columns = [column for column in (rows[0] if rows else ()) if column not in DETAILS]
     table = Table(box=None, pad_edge=False)
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column == "name")
     for row in rows:
         table.add_row(*(_cell(row[column]) for column in columns))
     console = Console(markup=False, highlight=False)
+    if not console.is_terminal:
+        console.width = max(console.width, PIPED)
     with console.capture() as captured:
         console.print(table)
     return captured.get().rstrip("\n")

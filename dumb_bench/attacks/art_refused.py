@@ -39,6 +39,6 @@ REFUSED: Mapping[str, str] = {
     "ProjectedGradientDescentTensorFlowV2": _TENSORFLOW,
     "RobustDPatch": _DETECTOR,
     "SNAL": _DETECTOR,
-    "ThresholdAttack": "it evolves every pixel by differential evolution: more than ten minutes for a dozen 32 px images",
+    "ThresholdAttack": "it evolves every pixel by differential evolution: over ten minutes for a dozen 32 px images",
     "Wasserstein": "its Sinkhorn step takes exp(3000 * gradient), which overflows on ordinary gradients",
 }

@@ -25,6 +25,7 @@ class Check(NamedTuple):
 
 
 DEFAULTS = "at its defaults"
+UNMOVED = "no image was changed here"
 
 
 def check_attack(catalogue: Catalogue, name: str, params: Mapping[str, Any] | None = None) -> list[Check]:
@@ -57,7 +58,7 @@ def _checked(entry: Entry, stages: Sequence[Mapping[str, Any]]) -> list[Check]:
         verdict, reason = _tried(check, trial)
         last = trial
         for params in stages[stages.index(trial.params) :]:  # a method may need its many steps
-            if verdict == "failed" and params != last.params:
+            if (verdict == "failed" or reason.startswith(UNMOVED)) and params != last.params:
                 last = replace(trial, params=params)
                 verdict, reason = _tried(check, last)
                 reason = f"{reason} ({_described(last)})"
@@ -159,7 +160,7 @@ def _stochastic(trial: Trial) -> _Said:
         return _UNREPEATED
     moved = _differs_by_seed(trial, 2) or (trial.info.stochastic and _differs_by_seed(trial, 3))
     if trial.info.stochastic and not moved and torch.equal(trial.first[1].images, trial.first[0].images):
-        return "skipped", "no image was changed here"
+        return "skipped", UNMOVED
     found = f"another seed, {'other' if moved else 'same'} images"
     return _says(moved == trial.info.stochastic, found, f"declares stochastic={trial.info.stochastic}; {found}")
 
@@ -205,6 +206,8 @@ def _targeted(trial: Trial) -> _Said:
             float(on.surrogate(images).softmax(1).gather(1, targets[:, None]).mean())
             for images in (on.images, aimed.images)
         )
+    if torch.equal(aimed.images, on.images) and torch.equal(free.images, on.images):
+        return "skipped", UNMOVED
     if torch.equal(free.images, aimed.images):
         return "failed", "declares targeted=True, but targets change nothing"
     return _says(after > before, f"mean probability of the target {before:.3g} -> {after:.3g}")
