@@ -20,17 +20,16 @@ from dumb_bench.errors import InputError
 
 FEW: tuple[tuple[str, int], ...] = (
     (r"binary_search_steps|max_halving|max_doubling", 3),
-    (r"(\w+_)?(steps|iter|iters|iterations|epochs)", 10),
-    (r"(n_|num_|nb_)?(copies|neighbou?rs?|samples?|spectra|warps)(_\w+)?", 5),
+    (r"(\w+_)?(steps|iter|iters|iterations|epochs?)", 10),
+    (r"(n_|num_|nb_)?(copies|neighbou?rs?|samples?|spectra|warps)(_\w+)?|num_(scale|spectrum|warping)|n_ens", 5),
     (r"(n_|max_|num_)?quer(y|ies)|query_limit|max_eval", 100),
     (r"(n_|num_)?restarts", 2),
     (r"init_size|init_eval|num_trial|repeats", 20),
 )
 """Names of parameters that count repetitions -> how many of them are few."""
 
-
 COSTLY = 20_000
-"""A first run that passes more images than this through the surrogate is repeated with the fewest repetitions."""
+"""A first run that passes more images of 32 x 32 through the surrogate is done again with the fewest repetitions."""
 
 
 def repetitions(entry: Entry, given: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -156,7 +155,7 @@ def begin(entry: Entry, stages: Sequence[Mapping[str, Any]]) -> Trial:
         trial = _first_that_runs(
             [replace(usual, classes=classes, side=side, aimed=aimed) for classes, side, aimed in kinds]
         )
-    if trial.first[1].forwards > COSTLY:
+    if trial.first[1].forwards * (trial.side / SIDE) ** 2 > COSTLY:
         return _first_that_runs([replace(trial, params=fewest), trial])
     return trial
 
