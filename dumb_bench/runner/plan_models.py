@@ -90,8 +90,6 @@ def surrogates_of(grid: Grid, task: Task, catalogue: Catalogue, refused: list[Re
         columns = [list(_models(grid, "surrogates", task, catalogue, [member])) for member in members]
         for models in zip(*columns, strict=True):
             for aggregation in grid.surrogates.aggregation:
-                if aggregation != "mean_logits":
-                    raise InputError(f"surrogates.aggregation: expected 'mean_logits', got {aggregation!r}")
                 for modifier in modifiers:
                     reasons = [_refusal(model, modifier, refusals, catalogue) for model in models]
                     reason = next(filter(None, reasons), None)
