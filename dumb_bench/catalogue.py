@@ -27,7 +27,8 @@ KINDS: dict[str, tuple[str, frozenset[str]]] = {
     "attacks": (
         "dumb_bench.attacks",
         frozenset({"base", "craft", "features", "gradients", "iterative", "tuning", "torchattacks_call"})
-        | {"torchattacks_table"},
+        | {"foreign", "foreign_parameters", "foreign_rows"}
+        | {"torchattacks_table", "art_refused", "transferattack_table"},
     ),
     "sources": ("dumb_bench.data", frozenset({"base", "balance", "digits", "tasks", "images"})),
     "architectures": ("dumb_bench.architectures", frozenset({"base"})),

@@ -77,7 +77,8 @@ def _fail(message: str) -> None:
 
 
 def _catalogue(files: list[Path] | None) -> Catalogue:
-    from dumb_bench.catalogue import Catalogue, PluginFile
+    from dumb_bench.catalogue import Catalogue
+    from dumb_bench.plugin_file import PluginFile
 
     return Catalogue(tuple(PluginFile.read(path) for path in files or ()))
 
@@ -130,8 +131,10 @@ def run(
     done = ", ".join(f"{number:,} {kind}" for kind, number in sorted(summary.done.items()))
     if done:
         typer.echo(f"units done now: {done}")
-    elif summary.failures:
+    elif summary.failures and not summary.failed_now:
         typer.echo("nothing done: what is missing has failed before; --retry-failed tries it again")
+    elif summary.failures:
+        typer.echo(f"nothing done: all {summary.failed_now:,} units that were tried failed")
     elif not summary.interrupted:
         typer.echo("nothing to do: every unit is stored already")
     typer.echo(f"rows in tests: {summary.rows.get('tests', 0):,} of {summary.planned:,} planned")
@@ -234,47 +237,44 @@ def report(
 
 @app.command("list")
 def list_plugins(
-    kind: Annotated[
-        str, typer.Argument(help="attacks, sources, tasks, architectures, posteriors, defences, deliveries or figures.")
-    ],
+    kind: Annotated[str, typer.Argument(help="attacks, sources, tasks, architectures, modifiers, posteriors, ...")],
     plugin: Plugins = None,
     as_json: AsJson = False,
 ) -> None:
     """List what a grid can name."""
-    from dumb_bench.listing import listing
+    from dumb_bench.listing import listing, text
 
     rows = listing(kind, _catalogue(plugin))
-    if as_json:
-        typer.echo(json.dumps(rows, indent=1))
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    columns = [column for column in (rows[0] if rows else ()) if column not in DETAILS]
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*("" if row[column] is None else str(row[column]) for column in columns))
-    Console(markup=False, highlight=False).print(table)
-
-
-DETAILS = ("default", "parameters", "paper", "targeted", "from")
-"""What only `list --json` shows: a terminal has no room for it."""
+    typer.echo(json.dumps(rows, indent=1) if as_json else text(rows))
 
 
 @checks.command("attack")
-def check_attack(name: str, plugin: Plugins = None, as_json: AsJson = False) -> None:
-    """Run the conformance checks on an attack; exit 3 when one fails."""
-    from dumb_bench.conformance import check_attack as conform
+def check_attack(
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Attacks, or a family.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every attack in reach.")] = False,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE of a parameter; repeatable.")] = None,
+    plugin: Plugins = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run the conformance checks on attacks; exit 3 when one fails."""
+    from dumb_bench.conformance.survey import settings_of, summary, survey
+    from dumb_bench.listing import chosen_attacks
 
-    rows = [item._asdict() for item in conform(_catalogue(plugin), name)]
+    catalogue = _catalogue(plugin)
+    chosen = chosen_attacks(catalogue, names or (), everything)
+    single = names == [item.name for item in chosen] and len(chosen) == 1
+    width = max(len(item.name) for item in chosen)
+    rows = []
+    for row in survey(catalogue, chosen, settings_of(settings or ())):
+        rows.append(row)
+        if not as_json:
+            typer.echo(row.details if single else row.line(width))
     if as_json:
-        typer.echo(json.dumps(rows, indent=1))
-    else:
-        for row in rows:
-            typer.echo(f"{row['verdict']:<8} {row['check']:<22} {row['reason']}")
-    if any(row["verdict"] == "failed" for row in rows):
+        found: list[Any] = [row.as_dict() for row in rows]
+        typer.echo(json.dumps(found[0]["checks"] if single else found, indent=1))
+    elif not single:
+        typer.echo(summary(rows))
+    if any(row.failed for row in rows):
         raise typer.Exit(3)
 
 

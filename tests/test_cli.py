@@ -48,14 +48,16 @@ def test_a_report_needs_neither_torch_nor_ray(mini_run: Path, tmp_path: Path) ->
 def test_plan_and_list_load_torch_but_not_ray(tmp_path: Path) -> None:
     grid = tmp_path / "grid.toml"
     grid.write_text(mini_grid())
-    for arguments in (("plan", str(grid)), ("list", "attacks")):
+    for arguments in (("plan", str(grid)), ("list", "architectures")):
         found = loaded(*arguments)
         assert "torch" in found
         assert not {"ray", "sklearn", "torchattacks", "matplotlib"} & set(found)
+    assert "ray" not in loaded("list", "attacks")
 
 
 @pytest.mark.parametrize("kind, name", [
-    ("attacks", "tifgsm"), ("sources", "rendered"), ("tasks", "digits"), ("architectures", "small_vgg"),
+    ("attacks", "tifgsm"), ("attacks", "torchattacks.VMIFGSM"), ("modifiers", "none"),
+    ("sources", "rendered"), ("tasks", "digits"), ("architectures", "small_vgg"),
     ("posteriors", "point"), ("defences", "none"), ("deliveries", "uint8"), ("figures", "success_by_case"),
 ])  # fmt: skip
 def test_list_names_every_plugin(kind: str, name: str, command: Callable[..., Ended]) -> None:
@@ -70,11 +72,7 @@ def test_the_attacks_listed_are_those_promised(command: Callable[..., Ended]) ->
     rows = {row["name"]: row for row in json.loads(command("list", "attacks", "--json").out)}
     promised = {"fgsm", "pgd", "mifgsm", "difgsm", "tifgsm", "box_blur", "identity", "sign_noise"}
     assert promised <= rows.keys()
-    assert (
-        rows["tifgsm"]["norm"] == "linf"
-        and rows["tifgsm"]["strength"] == "eps"
-        and rows["tifgsm"]["library"] == "torchattacks"
-    )
+    assert (rows["tifgsm"]["norm"], rows["tifgsm"]["strength"], rows["tifgsm"]["targeted"]) == ("linf", "eps", True)
     assert rows["box_blur"]["uses"] == "nothing" and rows["box_blur"]["unit"] == "pixel"
     assert rows["tifgsm"]["parameters"]["steps"] == 10
 
@@ -85,7 +83,7 @@ def test_a_plugin_file_is_listed_checked_and_refused_when_it_clashes(
     good = tmp_path / "good.py"
     good.write_text(
         "from dumb_bench.attacks.base import attack\n\n\n"
-        '@attack("darker")\n'
+        '@attack("darker", uses="nothing")\n'
         "def darker(surrogate, images, labels, strength, *, generator, targets=None, share: float = 1.0):\n"
         '    """Subtract the whole budget."""\n'
         "    return (images - share * strength).clamp(0, 1)\n"

@@ -17,8 +17,9 @@ from minigrid import Ended
 from pydantic import BaseModel
 
 from dumb_bench.attacks.base import attack
+from dumb_bench.catalogue import Catalogue
 from dumb_bench.cli import app, checks
-from dumb_bench.grid import AttackEntry, Grid, Images, ModelAxes, Output, Report, SurrogateAxes, Training
+from dumb_bench.grid import AttackEntry, Grid, Images, ModelAxes, Output, Report, SurrogateAxes, Training, Tune
 from dumb_bench.recipes import Recipe
 from dumb_bench.store.schema import TABLES
 
@@ -42,6 +43,12 @@ NOT_RUN = {
         "uv run lint-imports",
         "uv run pytest",
         "uv run dumb-bench run grids/quickstart.toml",
+    ],
+    "my-own-attack.md": [  # by test_attack_package.py, without an installer
+        "uv pip install --editable examples/attack_package",
+        "uv run dumb-bench list attacks",
+        "uv run dumb-bench check attack smooth_fgsm",
+        "uv run pytest examples/attack_package/tests",
     ],
     "on-my-cluster.md": [  # needs a cluster
         "uv run dumb-bench run grids/quickstart.toml --address auto --store /shared/me/store"
@@ -171,8 +178,10 @@ def test_quoted_files_are_the_files() -> None:
                 if mark.startswith("file="):
                     quoted[mark.removeprefix("file=")] = block.text
     assert sorted(quoted) == [
-        "examples/my_attack.py", "examples/my_attack.toml", "examples/my_data.py", "examples/my_data.toml",
-        "examples/my_grid.toml",
+        "examples/attack_package/my_attacks/smooth_fgsm.py", "examples/attack_package/pyproject.toml",
+        "examples/attack_package/tests/test_it.py", "examples/my_attack.py", "examples/my_attack.toml",
+        "examples/my_data.py", "examples/my_data.toml", "examples/my_grid.toml", "examples/my_transfer_attack.py",
+        "examples/my_transfer_attack.toml",
     ]  # fmt: skip
     for name, text in quoted.items():
         assert text == (ROOT / name).read_text(), f"{name} differs from the page that quotes it"
@@ -207,6 +216,7 @@ def _keys(table: type[BaseModel]) -> list[str]:
         ("`[output]`", _keys(Output)),
         ("`[report]`", _keys(Report)),
         ("`[[attacks]]`", _keys(AttackEntry)),
+        ("`tune`", _keys(Tune)),
     ],
 )
 def test_every_key_of_a_grid_is_described_and_no_other(heading: str, keys: list[str]) -> None:
@@ -226,3 +236,10 @@ def test_every_command_is_in_the_readme() -> None:
     text = (ROOT / "README.md").read_text().split("\n## Commands\n")[1].split("\n## ")[0]
     shown = [re.sub(r" [A-Z]+$", "", cell).removeprefix("dumb-bench ") for cell in first_cells(text)]
     assert sorted(shown) == sorted(names)
+
+
+def test_every_attack_and_modifier_is_on_its_page() -> None:
+    named = set(re.findall(r"`([a-z_]+)`", (ROOT / "docs" / "attacks.md").read_text()))
+    catalogue = Catalogue()
+    wanted = set(catalogue.names("attacks")) - {"identity", "sign_noise"} | set(catalogue.names("modifiers"))
+    assert wanted - named == set()

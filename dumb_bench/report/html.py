@@ -9,6 +9,7 @@ import numpy as np
 
 from dumb_bench.case import CASE_MEANING, CASES
 from dumb_bench.report.gates import gates
+from dumb_bench.report.groups import parse_primary
 from dumb_bench.report.limits import cannot_tell, cells, provenance, size
 
 if TYPE_CHECKING:
@@ -111,6 +112,12 @@ def effects_table(summary: pd.DataFrame) -> dict[str, Any]:
     ]
     name = f"{primary['label'].iloc[0]} at {primary['setting'].iloc[0]}".removesuffix(" at ") if rows else ""
     return {"rows": rows, "name": name, "claims": claims(primary)}
+
+
+def declared_missing(declared: str | None, tests: pd.DataFrame) -> bool:
+    """Return whether a contrast was declared before the run and none of its tests was scored."""
+    shown = tests.loc[tests["primary"].astype(bool), "attack"]
+    return declared is not None and not (shown == parse_primary(declared)[0]).any()
 
 
 def claims(primary: pd.DataFrame) -> list[str]:
@@ -222,6 +229,7 @@ def page(
         cases=case_table(summary),
         effects=effects_table(summary),
         declared=results.meta.primary,
+        declared_missing=declared_missing(results.meta.primary, tests),
         tuned=tuned,
         figures=figures,
         others=[name for name in figures if name not in placed],

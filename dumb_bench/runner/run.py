@@ -58,6 +58,7 @@ class Summary:
     rows: dict[str, int] = field(default_factory=dict)
     done: Counter[str] = field(default_factory=Counter)
     tests: int = 0
+    failed_now: int = 0
     failures: int = 0
     interrupted: bool = False
     cpu_seconds: dict[str, float] = field(default_factory=dict)
@@ -72,6 +73,7 @@ class Summary:
         """Add what one round did."""
         self.done += tally.done
         self.tests += tally.tests
+        self.failed_now += tally.failed
         for kind, seconds in tally.cpu_seconds.items():
             self.cpu_seconds[kind] = self.cpu_seconds.get(kind, 0.0) + seconds
         self.interrupted = tally.interrupted

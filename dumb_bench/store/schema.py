@@ -7,8 +7,8 @@ import pyarrow as pa
 SCHEMA_VERSION = 1
 
 _text, _real, _count, _flag = pa.string(), pa.float64(), pa.int32(), pa.bool_()
-_labels, _halves, _reals, _counts = pa.list_(pa.int16()), pa.list_(pa.float16()), pa.list_(_real), pa.list_(_count)
-_singles = pa.list_(pa.float32())
+_labels, _halves, _singles = pa.list_(pa.int16()), pa.list_(pa.float16()), pa.list_(pa.float32())
+_reals, _counts = pa.list_(_real), pa.list_(_count)
 
 _MODEL_COLUMNS: dict[str, pa.DataType] = {
     "source": _text,
@@ -77,8 +77,7 @@ MODELS = pa.schema(
 )
 """One row a model. `test_source`, `test_delivery`, `clean_*` are lists of equal length, one entry a clean test set.
 `degenerate` is null for a healthy model, else the sentence that says why it is not. `clean_logits` holds each test
-set's logits flattened, (N * K,). Both hold the whole test
-split; their first entries follow `images.index`."""
+set's logits flattened, (N * K,). Both hold the whole test split; their first entries follow `images.index`."""
 
 CLEAN = pa.schema(
     {

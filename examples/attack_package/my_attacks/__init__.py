@@ -1,0 +1,1 @@
+"""Attacks of one's own, as plugins of dumb_bench."""
