@@ -96,7 +96,7 @@ def test_chunks_do_not_shift_the_turns_of_cycle() -> None:
                     params={"steps": 4},
                     chunk=chunk,
                     seed_key=("cycle",),
-                )  # fmt: skip
+                )
             )
         ).images
         for chunk in (5, 2)

@@ -1,4 +1,5 @@
 import dataclasses
+import importlib
 import warnings
 
 import pytest
@@ -125,7 +126,7 @@ def test_the_diagonal_agrees_with_products_of_the_jacobian(subset, names):
 def laplace_torch():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # one of its dependencies uses torch.jit
-        return pytest.importorskip("laplace")
+        return importlib.import_module("laplace")
 
 
 @pytest.mark.parametrize(
