@@ -66,7 +66,8 @@ def without_unit(name: str, batches: Sequence[Batch], columns: Sequence[str]) ->
     """Return the rows of one table of all batches, without the hidden column."""
     parts = [batch.tables[name].select(list(columns)) for batch in batches if name in batch.tables]
     if not parts:
-        return schema.STORED[name].empty_table().select(list(columns))
+        nothing = pa.Table.from_batches([], schema.STORED[name])  # `empty_table` would import pandas
+        return nothing.select(list(columns))
     return pa.concat_tables(parts)
 
 
