@@ -33,7 +33,7 @@ KINDS: dict[str, tuple[str, frozenset[str]]] = {
     "sources": ("dumb_bench.data", frozenset({"base", "balance", "digits", "tasks", "images"})),
     "architectures": ("dumb_bench.architectures", frozenset({"base"})),
     "modifiers": ("dumb_bench.attacks.modifiers", frozenset({"base"})),
-    "posteriors": ("dumb_bench.posteriors", frozenset({"base"})),
+    "posteriors": ("dumb_bench.posteriors", frozenset({"base", "chains"})),
     "defences": ("dumb_bench.defences", frozenset({"base"})),
     "deliveries": ("dumb_bench.deliveries", frozenset({"base"})),
     "figures": ("dumb_bench.report.figures", frozenset({"base"})),

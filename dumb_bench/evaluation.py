@@ -15,17 +15,23 @@ BATCH = 128
 Labels = npt.NDArray[np.int64]
 
 
-def logits_of(network: nn.Module, images: Tensor) -> Tensor:
-    """Return the logits (N, K) float32 of images (N, C, H, W) in [0, 1], in batches of 128."""
-    with torch.inference_mode():
+def logits_of(network: nn.Module, images: Tensor, seed: int = 0) -> Tensor:
+    """Return the logits (N, K) float32 of images (N, C, H, W) in [0, 1], in batches of 128.
+
+    A stochastic network (MC-dropout) draws from PyTorch's global generator, set to the seed meanwhile: clean and
+    attacked images of one order meet the same draws.
+    """
+    devices = [images.device] if images.device.type == "cuda" else []
+    with torch.inference_mode(), torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
         return torch.cat([network(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]).float()
 
 
 def mean_logits_of(networks: tuple[nn.Module, ...], images: Tensor) -> Tensor:
     """Return the mean over weight samples of the logits: how a victim with several samples answers."""
     total = logits_of(networks[0], images)
-    for network in networks[1:]:
-        total = total + logits_of(network, images)
+    for number, network in enumerate(networks[1:], 1):
+        total = total + logits_of(network, images, number)
     return total if len(networks) == 1 else total / len(networks)
 
 

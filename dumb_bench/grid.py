@@ -137,7 +137,7 @@ class ModelAxes(_Table):
 class SurrogateAxes(ModelAxes):
     """What differs for the attacker."""
 
-    aggregation: Axis[str] = ["mean_logits"]
+    aggregation: Axis[Literal["mean_logits", "mean_probs", "cycle"]] = ["mean_logits"]
     modifier: Axis[PluginName] = [Choice("none")]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -22,11 +23,20 @@ def mean_logits(outputs: list[Tensor]) -> Tensor:
     return outputs[0] if count == 1 else outputs[0] / count
 
 
-AGGREGATIONS = ("mean_logits",)
+def mean_probs(outputs: list[Tensor]) -> Tensor:
+    """Return the logarithm of the mean of the members' softmax probabilities: logits whose softmax is that mean."""
+    if len(outputs) == 1:
+        return outputs[0]
+    exact = torch.stack([output.double().log_softmax(1) for output in outputs])
+    return (exact.logsumexp(0) - math.log(len(outputs))).to(outputs[0].dtype)
+
+
+AGGREGATIONS = ("mean_logits", "mean_probs", "cycle")
+"""How the samples' outputs become one. `cycle`: each pass asks one sample, in turn (the light mode of Gubri et al.)."""
 
 
 class Cost(NamedTuple):
-    """Images passed forward and backward through a surrogate."""
+    """Images passed forward and backward through a surrogate's networks; each network of an ensemble counts."""
 
     forwards: int
     backwards: int
@@ -38,10 +48,13 @@ class LockedSurrogate(nn.Module):
     Args:
         networks: one a weight sample, each mapping (N, C, H, W) in [0, 1] to logits (N, K).
         num_classes: K.
-        aggregation: how the samples' outputs become one: `mean_logits`.
+        aggregation: how the samples' outputs become one, one of `AGGREGATIONS`.
+        seed: of the order in which `cycle` asks the samples.
     """
 
-    def __init__(self, networks: Sequence[nn.Module], num_classes: int, aggregation: str = "mean_logits") -> None:
+    def __init__(
+        self, networks: Sequence[nn.Module], num_classes: int, aggregation: str = "mean_logits", seed: int = 0
+    ) -> None:
         super().__init__()
         if aggregation not in AGGREGATIONS:
             raise InputError(unknown("aggregation", aggregation, AGGREGATIONS))
@@ -49,6 +62,9 @@ class LockedSurrogate(nn.Module):
             raise InputError("a surrogate needs at least one network")
         self.members = nn.ModuleList(networks)
         self.num_classes = num_classes
+        self.aggregation = aggregation
+        self._order = torch.randperm(len(networks), generator=torch.Generator().manual_seed(seed)).tolist()
+        self._turn = 0
         self._forwards = 0
         self._backwards = 0
         for module in self.modules():
@@ -63,11 +79,23 @@ class LockedSurrogate(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (N, C, H, W) in [0, 1] to logits (N, K)."""
-        self._forwards += len(images)
-        if images.requires_grad:
-            images = images.view_as(images)  # a node of this pass: gradients that start at a feature map count too
-            images.register_hook(self._count_backward)  # type: ignore[no-untyped-call]
-        return mean_logits([member(images) for member in self.members])
+        members = list(self.members)
+        if self.aggregation == "cycle":
+            members = [members[self._order[self._turn % len(members)]]]
+            self._turn += 1
+        outputs = []
+        for member in members:
+            self._forwards += len(images)
+            seen = images
+            if images.requires_grad:
+                seen = images.view_as(images)  # a node of this pass: gradients that start at a feature map count too
+                seen.register_hook(self._count_backward)  # type: ignore[no-untyped-call]
+            outputs.append(member(seen))
+        return mean_probs(outputs) if self.aggregation == "mean_probs" else mean_logits(outputs)
+
+    def restart(self) -> None:
+        """Let `cycle` begin again: every call of an attack asks the samples in the same order."""
+        self._turn = 0
 
     def _count_backward(self, gradient: Tensor) -> None:
         self._backwards += len(gradient)

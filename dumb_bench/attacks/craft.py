@@ -97,6 +97,8 @@ def craft(
 
     def call(number: int, strength: float | None) -> Any:
         part = parts[number]
+        if surrogate is not None:
+            surrogate.restart()
         data = (surrogate, images[part].clone(), labels[part].clone())
         aimed = None if targets is None else targets[part].clone()
         seed = derive_seed(*seed_key, "chunk", number)

@@ -11,7 +11,17 @@ import torch
 from torch import Tensor, nn
 
 from dumb_bench.defences.base import Defence
-from dumb_bench.posteriors.base import Epoch, EpochHook, History, Schedule, State, StepHook, cosine, state_of
+from dumb_bench.posteriors.base import (
+    Epoch,
+    EpochHook,
+    History,
+    OptimiserOf,
+    Schedule,
+    State,
+    StepHook,
+    cosine,
+    state_of,
+)
 from dumb_bench.recipes import Recipe
 
 _EVALUATION_BATCH = 256
@@ -118,15 +128,17 @@ def fit(
     *,
     epochs: int | None = None,
     schedule: Schedule | None = None,
+    optimiser: OptimiserOf | None = None,
     early_stopping: bool = True,
     on_epoch_end: EpochHook | None = None,
+    on_gradients: StepHook | None = None,
     on_step_end: StepHook | None = None,
 ) -> History:
     """Train a network in place; arguments and errors as `TrainingProblem.fit`. seed: of each purpose."""
     total = recipe.epochs if epochs is None else epochs
     parts = batches_per_epoch(len(train.labels), recipe.batch)
     rate = schedule or (cosine(recipe.lr, total * parts) if recipe.schedule == "cosine" else lambda step: recipe.lr)
-    optimiser = _optimiser(network, recipe)
+    stepper = optimiser(network) if optimiser else _optimiser(network, recipe)
     order, noise, draw = (torch.Generator().manual_seed(seed(purpose)) for purpose in ("order", "noise", "defence"))
     stopping = EarlyStopping(recipe.patience, recipe.min_delta)
     best: State = {}
@@ -137,16 +149,16 @@ def fit(
             losses: list[Tensor] = []
             chosen = torch.randperm(len(train.labels), generator=order).to(train.labels.device)
             for part in chosen.tensor_split(parts):
-                images = scaled(train.images[part])
-                if recipe.noise > 0:
-                    images = noisy(images, recipe.noise, noise)
+                images = _inputs(train, part, recipe, noise)
                 step = (number - 1) * parts + len(losses)
-                for group in optimiser.param_groups:
+                for group in stepper.param_groups:
                     group["lr"] = rate(step)
-                optimiser.zero_grad()
+                stepper.zero_grad()
                 loss = defence.loss(network, images, train.labels[part], draw)
                 loss.backward()  # type: ignore[no-untyped-call]
-                optimiser.step()
+                if on_gradients is not None:
+                    on_gradients(step, rate(step), network)
+                stepper.step()
                 losses.append(loss.detach() * len(part))
                 if on_step_end is not None:
                     on_step_end(step, rate(step), network)
@@ -167,6 +179,40 @@ def fit(
         network.load_state_dict(best)
     network.eval()
     return History(tuple(done), stopping.selected if early_stopping else total)
+
+
+def refresh_statistics(network: nn.Module, train: Images, recipe: Recipe, seed: Callable[[str], int]) -> None:
+    """Re-estimate BatchNorm's running statistics, as `TrainingProblem.refresh_statistics`. seed: of each purpose.
+
+    Mean and (unbiased) variance of each mini-batch, averaged over one epoch of training inputs, noise included;
+    dropout is off, as where the statistics are used.
+    """
+    network.eval()
+    layers = [
+        layer
+        for layer in network.modules()
+        if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d) and layer.track_running_stats
+    ]
+    if not layers:
+        return
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.train()
+        layer.momentum = None  # PyTorch: the plain average of all batches
+    order, noise = (torch.Generator().manual_seed(seed(purpose)) for purpose in ("order", "noise"))
+    chosen = torch.randperm(len(train.labels), generator=order).to(train.labels.device)
+    with torch.no_grad():
+        for part in chosen.tensor_split(batches_per_epoch(len(train.labels), recipe.batch)):
+            network(_inputs(train, part, recipe, noise))
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+    network.eval()
+
+
+def _inputs(train: Images, part: Tensor, recipe: Recipe, noise: torch.Generator) -> Tensor:
+    images = scaled(train.images[part])
+    return noisy(images, recipe.noise, noise) if recipe.noise > 0 else images
 
 
 def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from dumb_bench.catalogue import Catalogue
+from dumb_bench.catalogue import Catalogue, all_params
 from dumb_bench.defences.base import Defence
 from dumb_bench.errors import InputError
 from dumb_bench.models.networks import fresh_network
 from dumb_bench.posteriors.base import WeightSamples
+from dumb_bench.posteriors.mc_dropout import insert_dropout
 from dumb_bench.spec import ModelSpec
 
 
@@ -18,19 +19,30 @@ def networks(
 ) -> tuple[nn.Module, ...]:
     """Return the spec's first `spec.samples` networks, each inside the defence: eval mode, frozen.
 
-    Each maps images (N, C, H, W) in [0, 1] to logits (N, K).
+    Each maps images (N, C, H, W) in [0, 1] to logits (N, K). Samples of kind `dropout` give one network
+    `spec.samples` times, whose passes differ: it draws from PyTorch's global generator, in eval mode too.
 
     Raises:
-        InputError: an unknown name in the spec, samples of a kind that is no list of networks, or
-            fewer samples than the spec says.
+        InputError: an unknown name in the spec, samples of a kind that is no list of networks, fewer samples than
+            the spec says, or `dropout` of a posterior that has no parameter `rate`.
     """
-    if samples.kind != "samples":
-        raise InputError(f"posterior {spec.posterior.name!r}: samples of kind {samples.kind!r} cannot be used yet")
+    name = spec.posterior.name
+    if samples.kind == "gaussian":
+        raise InputError(f"posterior {name!r}: samples of kind {samples.kind!r} cannot be used yet")
     entry = catalogue.get("defences", spec.defence.name)
     defence: Defence = entry.call(**spec.defence.as_dict())
     found = []
     for state in samples.prefix(spec.samples).states:
         network = fresh_network(spec, catalogue, seed=0)
+        if samples.kind == "dropout":
+            insert_dropout(network, _rate(spec, catalogue), always=True)
         network.load_state_dict(dict(state))
         found.append(defence.wrap(network).to(torch.device(device)).eval().requires_grad_(False))
-    return tuple(found)
+    return tuple(found) * (spec.samples if samples.kind == "dropout" else 1)
+
+
+def _rate(spec: ModelSpec, catalogue: Catalogue) -> float:
+    settings = all_params(catalogue.get("posteriors", spec.posterior.name), spec.posterior.as_dict())
+    if "rate" not in settings:
+        raise InputError(f"posterior {spec.posterior.name!r}: samples of kind 'dropout' need a parameter 'rate'")
+    return float(settings["rate"])

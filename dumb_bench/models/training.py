@@ -5,22 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dumb_bench.catalogue import Catalogue
 from dumb_bench.data.balance import subsample, subset_members
 from dumb_bench.data.base import Split
 from dumb_bench.data.images import load_split
 from dumb_bench.defences.base import Defence
-from dumb_bench.models.fitting import Images, batches_per_epoch, fit
+from dumb_bench.models.fitting import Images, batches_per_epoch, fit, refresh_statistics, scaled
 from dumb_bench.models.networks import fresh_network
-from dumb_bench.posteriors.base import EpochHook, History, Schedule, StepHook, WeightSamples
+from dumb_bench.posteriors.base import EpochHook, History, OptimiserOf, Schedule, StepHook, WeightSamples
 from dumb_bench.recipes import Recipe, recipe_of
 from dumb_bench.seeding import derive_seed
 from dumb_bench.spec import ModelSpec
@@ -129,8 +130,10 @@ class _Problem:
         member: int = 0,
         epochs: int | None = None,
         schedule: Schedule | None = None,
+        optimiser: OptimiserOf | None = None,
         early_stopping: bool = True,
         on_epoch_end: EpochHook | None = None,
+        on_gradients: StepHook | None = None,
         on_step_end: StepHook | None = None,
     ) -> History:
         history = fit(
@@ -142,12 +145,21 @@ class _Problem:
             lambda purpose: self.seed(purpose, member),
             epochs=epochs,
             schedule=schedule,
+            optimiser=optimiser,
             early_stopping=early_stopping,
             on_epoch_end=on_epoch_end,
+            on_gradients=on_gradients,
             on_step_end=on_step_end,
         )
         self.histories.append(history)
         return history
+
+    def refresh_statistics(self, network: nn.Module) -> None:
+        refresh_statistics(network, self._train, self.recipe, self.seed)
+
+    def training_batches(self, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        for images, labels in zip(*(torch.split(tensor, batch) for tensor in self._train), strict=True):
+            yield scaled(images), labels
 
 
 def _seed(spec: ModelSpec, purpose: str, member: int = 0) -> int:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from dumb_bench.catalogue import PluginInfo, mark
 from dumb_bench.errors import InputError
+from dumb_bench.parameters import parameters_of
 from dumb_bench.recipes import Recipe
 
 State = Mapping[str, Tensor]
@@ -24,7 +26,11 @@ Schedule = Callable[[int], float]
 """Learning rate of each optimiser step, counted from 0 over the whole run."""
 
 StepHook = Callable[[int, float, nn.Module], None]
-"""Called after each optimiser step with its number, its learning rate and the network, which it may change (SGLD)."""
+"""Called at each optimiser step with its number, its learning rate and the network, whose gradients (before the step:
+SGLD's noise) or weights (after it) it may change."""
+
+OptimiserOf = Callable[[nn.Module], Optimizer]
+"""Makes the optimiser of a network; its learning rate is the schedule's at every step."""
 
 
 class Epoch(NamedTuple):
@@ -48,7 +54,7 @@ class History(NamedTuple):
 
 
 class TrainingProblem(Protocol):
-    """What a posterior is given: the data, the network and the loss of one model, behind these five names."""
+    """What a posterior is given: the data, the network and the loss of one model, behind these names."""
 
     @property
     def recipe(self) -> Recipe:
@@ -63,7 +69,10 @@ class TrainingProblem(Protocol):
         """Training images N, the size that a likelihood is scaled by."""
 
     def seed(self, purpose: str, member: int = 0) -> int:
-        """Return the seed of a purpose ("init", "order", "noise", "langevin", ...) for a member of the model."""
+        """Return the seed of a purpose ("init", "order", "noise", "langevin", ...) for a member of the model.
+
+        Parts of a chain's run (its cycles, what follows the point solution) are numbered as members too.
+        """
 
     def build(self, member: int = 0) -> nn.Module:
         """Return a freshly initialised network, in train mode; the same weights whenever it is called."""
@@ -75,18 +84,30 @@ class TrainingProblem(Protocol):
         member: int = 0,
         epochs: int | None = None,
         schedule: Schedule | None = None,
+        optimiser: OptimiserOf | None = None,
         early_stopping: bool = True,
         on_epoch_end: EpochHook | None = None,
+        on_gradients: StepHook | None = None,
         on_step_end: StepHook | None = None,
     ) -> History:
         """Train a network in place: the one training loop.
 
-        epochs, schedule: the recipe's where None. early_stopping: stop by the recipe's patience and restore the best
-        epoch's weights; without it all epochs run and the last weights stay. The network is left in eval mode.
+        epochs, schedule, optimiser: the recipe's where None. early_stopping: stop by the recipe's patience and restore
+        the best epoch's weights; without it all epochs run and the last weights stay. The network is left in eval mode.
+        on_gradients, on_step_end: called just before and just after each optimiser step.
 
         Raises:
             FloatingPointError: the loss is not finite.
         """
+
+    def refresh_statistics(self, network: nn.Module) -> None:
+        """Re-estimate BatchNorm's running statistics in one pass over the training images; leaves eval mode.
+
+        For weights that training never held (averages, draws): the statistics they come with belong to others.
+        """
+
+    def training_batches(self, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the training images (N, C, H, W) in [0, 1], without noise, and labels; `batch` at most, one order."""
 
 
 @dataclass(frozen=True)
@@ -126,20 +147,48 @@ def cosine(lr: float, steps: int) -> Schedule:
     return lambda step: lr * (1 + math.cos(math.pi * step / steps)) / 2
 
 
-class PosteriorInfo(NamedTuple):
-    """Where a posterior comes from."""
+Params = Mapping[str, Any]
+"""A posterior's parameters by name; those left out have the default of its signature."""
+
+CountOf = Callable[[Params], int]
+"""How many weight samples a posterior returns."""
+
+EpochsOf = Callable[[Recipe, Params], int]
+"""What a posterior's training costs at most, in epochs (early stopping may end it sooner)."""
+
+
+@dataclass(frozen=True)
+class PosteriorInfo:
+    """Where a posterior comes from, and what a planner must know of it before it is trained: `CountOf`, `EpochsOf`."""
 
     paper: str
+    count: CountOf
+    epochs: EpochsOf
 
 
 _Posterior = TypeVar("_Posterior", bound=Callable[..., WeightSamples])
 
 
-def posterior(name: str, *, paper: str = "", version: int = 1) -> Callable[[_Posterior], _Posterior]:
-    """Declare a function `(problem: TrainingProblem, *, **params) -> WeightSamples` as a posterior."""
-    info = PosteriorInfo(paper)
+def posterior(
+    name: str,
+    *,
+    paper: str = "",
+    version: int = 1,
+    count: CountOf = lambda params: 1,
+    epochs: EpochsOf = lambda recipe, params: recipe.epochs,
+) -> Callable[[_Posterior], _Posterior]:
+    """Declare a function `(problem: TrainingProblem, *, **params) -> WeightSamples` as a posterior.
+
+    count, epochs: given all parameters, defaults included; without them one sample at the cost of the recipe.
+    """
 
     def decorate(call: _Posterior) -> _Posterior:
+        def full(params: Params) -> Params:
+            return {name: item.default for name, item in parameters_of(call).items()} | dict(params)
+
+        info = PosteriorInfo(
+            paper, lambda params: count(full(params)), lambda recipe, params: epochs(recipe, full(params))
+        )
         return mark(call, PluginInfo("posteriors", name, version, info))
 
     return decorate

@@ -47,7 +47,9 @@ def estimate(plan: Plan, catalogue: Catalogue) -> Estimate:
     for model in plan.models.values():
         seconds, parameters = costs[model.task, model.architecture]
         images = len(training_images(model, catalogue).train.ids)
-        training += seconds * BACKWARD * images * recipe_of(model.recipe).epochs
+        posterior = catalogue.get("posteriors", model.posterior.name).info
+        epochs = posterior.epochs(recipe_of(model.recipe), model.posterior.as_dict())
+        training += seconds * BACKWARD * images * epochs
         weights += 4 * parameters * model.samples
     rows = 0
     for item in plan.sets:

@@ -12,7 +12,7 @@ from dumb_bench.data.tasks import Task
 from dumb_bench.errors import InputError
 from dumb_bench.grid import Choice, Grid
 from dumb_bench.models.networks import fresh_network
-from dumb_bench.recipes import resolve_recipe
+from dumb_bench.recipes import recipe_of, resolve_recipe
 from dumb_bench.runner.plan_attacks import Refused, resolved
 from dumb_bench.spec import ModelSpec, Plugin, SurrogateSpec
 
@@ -48,6 +48,13 @@ def _models(
             recipes.append(resolve_recipe(choice.name, dict(choice.params)))
         except InputError as error:
             raise InputError(f"training.recipe: {error}") from None
+    posteriors = plugins("posteriors", "posterior", grid.axis(role, "posterior"))
+    counts = {item: catalogue.get("posteriors", item.name).info.count(item.as_dict()) for item in posteriors}
+    for item, recipe in product(posteriors, recipes):
+        try:
+            catalogue.get("posteriors", item.name).info.epochs(recipe_of(recipe), item.as_dict())
+        except InputError as error:
+            raise InputError(f"{role}.posterior: {error}") from None
     axes = product(
         sources,
         grid.axis(role, "subset"),
@@ -55,7 +62,7 @@ def _models(
         grid.axis(role, "init"),
         balances,
         plugins("defences", "defence", grid.axis(role, "defence")),
-        plugins("posteriors", "posterior", grid.axis(role, "posterior")),
+        posteriors,
         recipes,
         grid.axis(role, "seed"),
     )
@@ -63,6 +70,7 @@ def _models(
         yield ModelSpec(
             task=task.name, source=source, architecture=architecture, balance=balance, recipe=recipe, seed=seed,
             subset=subset, init=init, balance_mode=grid.training.balance_mode, defence=defence, posterior=posterior,
+            samples=counts[posterior],
         )  # fmt: skip
 
 
@@ -90,8 +98,6 @@ def surrogates_of(grid: Grid, task: Task, catalogue: Catalogue, refused: list[Re
         columns = [list(_models(grid, "surrogates", task, catalogue, [member])) for member in members]
         for models in zip(*columns, strict=True):
             for aggregation in grid.surrogates.aggregation:
-                if aggregation != "mean_logits":
-                    raise InputError(f"surrogates.aggregation: expected 'mean_logits', got {aggregation!r}")
                 for modifier in modifiers:
                     reasons = [_refusal(model, modifier, refusals, catalogue) for model in models]
                     reason = next(filter(None, reasons), None)

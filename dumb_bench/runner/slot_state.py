@@ -24,6 +24,7 @@ from dumb_bench.evaluation import Labels, mean_logits_of
 from dumb_bench.models.predictor import networks
 from dumb_bench.models.training import training_images
 from dumb_bench.models.weights import from_bytes
+from dumb_bench.seeding import derive_seed
 from dumb_bench.spec import ImagesSpec, ModelSpec, Plugin, SurrogateSpec
 from dumb_bench.store.store import Store
 from dumb_bench.surrogate import LockedSurrogate
@@ -124,7 +125,8 @@ class SlotState:
         if spec.modifier.name != "none":
             modify = self.catalogue.get("modifiers", spec.modifier.name).call
             members = [modify(copy.deepcopy(member), **spec.modifier.as_dict()) for member in members]
-        return LockedSurrogate(members, self.classes(spec.task), spec.aggregation)
+        seed = derive_seed("cycle", *(model.id for model in spec.models))
+        return LockedSurrogate(members, self.classes(spec.task), spec.aggregation, seed)
 
     def own_logits(self, spec: SurrogateSpec, images: Tensor) -> Tensor:
         """Return the surrogate's own answer, (N, K): the mean logits of its networks, unmodified."""
