@@ -182,7 +182,8 @@ def _plan_text(found: dict[str, Any]) -> str:
 
     cost = found["estimate"]
     total = found["tests"] + found["control_tests"]
-    roles = f"({found['surrogates']:,} surrogates, {found['victims']:,} victims)"
+    trained = f"; {found['trainings']:,} trainings" if found["trainings"] != found["models"] else ""
+    roles = f"({found['surrogates']:,} surrogates, {found['victims']:,} victims{trained})"
     stages = ("training", "crafting", "scoring")
     spent = sum(cost[key] for key in stages)
     parts = ", ".join(f"{seconds_text(cost[key])} {key}" for key in stages)

@@ -116,6 +116,16 @@ Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Strength = Annotated[float, BeforeValidator(strength_of)]
 
 
+def _samples(value: Any) -> Any:
+    if value != "all" and (isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 100_000):
+        raise ValueError(f'expected "all" or a whole number from 1 to 100,000, got {value!r}')
+    return value
+
+
+Samples = Annotated[int | str, BeforeValidator(_samples)]
+"""How many of a posterior's weight samples are used: the first so many, or all."""
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
@@ -130,15 +140,24 @@ class ModelAxes(_Table):
     balance: Axis[str] | None = None
     defence: Axis[PluginName] | None = None
     posterior: Axis[PluginName] | None = None
+    samples: Axis[Samples] | None = None
     recipe: Axis[PluginName] | None = None
     seed: Axis[Seed] | None = None
 
 
 class SurrogateAxes(ModelAxes):
-    """What differs for the attacker."""
+    """What differs for the attacker. draw: 0 for a posterior's first samples, else the number of a random subset."""
 
+    draw: Axis[Annotated[int, Field(ge=0, le=10_000)]] = [0]
     aggregation: Axis[Literal["mean_logits", "mean_probs", "cycle"]] = ["mean_logits"]
     modifier: Axis[PluginName] = [Choice("none")]
+
+
+Role = Literal["surrogates", "victims"]
+ROLES: tuple[Role, ...] = ("surrogates", "victims")
+
+Blocks = Annotated[list[_T], BeforeValidator(_as_list), Field(min_length=1)]
+"""One table `[name]`, or several `[[name]]`: the models of each block's own product of axes, together."""
 
 
 class Images(_Table):
@@ -201,8 +220,8 @@ class Grid(_Table):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=80)]
     task: Axis[Name]
     models: ModelAxes
-    surrogates: SurrogateAxes = SurrogateAxes()
-    victims: ModelAxes = ModelAxes()
+    surrogates: Blocks[SurrogateAxes] = [SurrogateAxes()]
+    victims: Blocks[ModelAxes] = [ModelAxes()]
     images: Images = Images()
     training: Training = Training()
     output: Output = Output()
@@ -226,9 +245,13 @@ class Grid(_Table):
             seen.add(identity)
         return self
 
-    def axis(self, role: Literal["surrogates", "victims"], name: str) -> list[Any]:
-        """Return an axis of a role: its own, else that of `[models]`, else the default."""
-        own = getattr(getattr(self, role), name)
+    def blocks(self, role: Role) -> list[Any]:
+        """Return the blocks of a role: `SurrogateAxes` or `ModelAxes`."""
+        return list(getattr(self, role))
+
+    def axis(self, block: ModelAxes, name: str) -> list[Any]:
+        """Return an axis of a block: its own, else that of `[models]`, else the default."""
+        own = getattr(block, name)
         shared = getattr(self.models, name)
         defaults: dict[str, list[Any]] = {
             "subset": ["all"],
@@ -236,6 +259,7 @@ class Grid(_Table):
             "balance": ["50/50"],
             "defence": [Choice("none")],
             "posterior": [Choice("point")],
+            "samples": ["all"],
             "recipe": [self.training.recipe],
             "seed": [0],
         }

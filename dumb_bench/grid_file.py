@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
@@ -13,6 +13,7 @@ from dumb_bench.catalogue import Catalogue
 from dumb_bench.errors import InputError, unknown
 from dumb_bench.grid import (
     CONTROLS,
+    ROLES,
     AttackEntry,
     Grid,
     Images,
@@ -64,7 +65,8 @@ def parse_grid(text: str, where: str, catalogue: Catalogue) -> Grid:
         grid = Grid.model_validate(data)
         _check_names(grid, catalogue)
     except ValidationError as error:
-        lines = list(dict.fromkeys(f"{where}: {_sentence(item)}" for item in error.errors()))
+        single = {section for section in ("surrogates", "victims") if not isinstance(data.get(section), list)}
+        lines = list(dict.fromkeys(f"{where}: {_sentence(item, single)}" for item in error.errors()))
         raise InputError("\n".join(lines)) from None
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
@@ -73,8 +75,8 @@ def parse_grid(text: str, where: str, catalogue: Catalogue) -> Grid:
 
 def _check_names(grid: Grid, catalogue: Catalogue) -> None:
     """Check every plugin's name without importing a leaf."""
-    for section in ("models", "surrogates", "victims"):
-        axes = getattr(grid, section)
+    blocks = [("models", grid.models), *((role, block) for role in ROLES for block in grid.blocks(role))]
+    for section, axes in blocks:
         for axis, kind in (
             ("source", "sources"),
             ("architecture", "architectures"),
@@ -156,9 +158,12 @@ _SENTENCES: dict[str, Callable[[ErrorDetails], str]] = {
 }
 
 
-def _sentence(item: ErrorDetails) -> str:
+def _sentence(item: ErrorDetails, single: Collection[int | str]) -> str:
+    """Return an error as a sentence. single: sections written as one table, not as a list of them."""
     kind = item["type"]
     location = item["loc"][:-1] if kind == "extra_forbidden" else item["loc"]
+    if location[:1] and location[0] in single:
+        location = (location[0], *location[2:])
     if kind in _TYPES:
         shown = repr(item["input"])
         message = f"expected {_TYPES[kind]}, got {shown if len(shown) < 80 else shown[:77] + '...'}"

@@ -26,16 +26,25 @@ def _lineage(model: Columns) -> tuple[Any, ...]:
     return tuple(model[key] for key in keys)
 
 
+def _weights(model: Columns) -> frozenset[tuple[str, int]]:
+    """Return what a model's samples are, each by the trained part that holds it and its place there."""
+    held = model.get("weights") or {model["id"]: range(model["samples"])}
+    return frozenset((part, place) for part, places in held.items() for place in places)
+
+
 def relate(members: Sequence[Columns], victim: Columns) -> Relation:
     """Relate a surrogate, given as the columns of its models, to a victim.
 
     An axis differs when no member of the surrogate agrees with the victim on it. `white_box`: the surrogate is exactly
-    the victim. `shared_weights`: the share of the surrogate's samples that are the victim's. `same_lineage`: a training
-    run in common. `same_init`: the same initial weights, named ones or those of a run in common.
+    the victim. `shared_weights`: the share of the surrogate's samples that are among the victim's, told apart by
+    `weights` (trained part -> places in it). `same_lineage`: a training run in common. `same_init`: the same initial
+    weights, named ones or those of a run in common.
     """
     lineage = any(_lineage(member) == _lineage(victim) for member in members)
     samples = sum(member["samples"] for member in members)
-    shared = sum(member["samples"] for member in members if member["id"] == victim["id"])
+    theirs = _weights(victim)
+    alike = [member for member in members if member["defence"] == victim["defence"]]
+    shared = sum(len(_weights(member) & theirs) for member in alike)
     named = any(
         member["init"] == victim["init"] != "random" and member["architecture"] == victim["architecture"]
         for member in members
@@ -46,7 +55,7 @@ def relate(members: Sequence[Columns], victim: Columns) -> Relation:
             architecture_differs=all(member["architecture"] != victim["architecture"] for member in members),
             balance_differs=all(member["balance"] != victim["balance"] for member in members),
         ),
-        white_box=len(members) == 1 and members[0]["id"] == victim["id"],
+        white_box=len(members) == len(alike) == 1 and _weights(members[0]) == theirs,
         shared_weights=shared / samples,
         same_lineage=lineage,
         same_init=lineage or named,

@@ -109,6 +109,8 @@ class ModelSpec:
     defence: Plugin = NONE
     posterior: Plugin = POINT
     samples: int = 1
+    draw: int = 0
+    """Which weight samples of the posterior: 0 for the first ones, else the number of a random subset of them."""
 
     @cached_property
     def id(self) -> str:
@@ -128,6 +130,7 @@ class ModelSpec:
             "defence": self.defence.label,
             "posterior": self.posterior.label,
             "samples": self.samples,
+            "draw": self.draw,
             "recipe": self.recipe.label,
             "seed": self.seed,
             "id": self.id,
@@ -144,7 +147,7 @@ class ModelSpec:
 
     @property
     def training_key(self) -> tuple[str | int, ...]:
-        """What a model's seeds derive from: everything but posterior, defence and samples, so that a prefix of a chain
+        """What a model's seeds derive from: neither posterior, defence nor which samples, so that a prefix of a chain
         equals a shorter chain and a chain without noise equals a snapshot ensemble.
         """
         return (self.task, self.source.name, self.subset, self.architecture.name, self.init, self.balance, self.seed)

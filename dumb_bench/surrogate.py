@@ -93,6 +93,34 @@ class LockedSurrogate(nn.Module):
             outputs.append(member(seen))
         return mean_probs(outputs) if self.aggregation == "mean_probs" else mean_logits(outputs)
 
+    def memory_bytes(self, image: Tensor, batch: int) -> int:
+        """Return what a gradient step on a batch holds: all weights, and what backward needs of the networks asked.
+
+        image: (1, C, H, W). Counted: each network once, and for every image of the batch the distinct tensors that
+        autograd saves in a pass of those networks that a step asks: one for `cycle`, else all. Not counted: what an
+        attack keeps itself, temporary memory. The global generators are left as they were.
+        """
+        members = list({id(member): member for member in self.members}.values())
+        own: dict[int, int] = {tensor.data_ptr(): tensor.nbytes for member in members for tensor in member.state_dict().values()}
+        devices = [image.device] if image.device.type == "cuda" else []
+        saved: list[int] = []
+        for member in members:
+            held: dict[int, int] = {}
+
+            def note(tensor: Tensor, held: dict[int, int] = held) -> Tensor:
+                storage = tensor.untyped_storage()
+                if storage.data_ptr() not in own:
+                    held[storage.data_ptr()] = storage.nbytes()
+                return tensor.detach()
+
+            with torch.random.fork_rng(devices=devices), torch.autograd.graph.saved_tensors_hooks(note, lambda x: x):
+                outputs = member(image.detach().clone().requires_grad_(True))
+            del outputs
+            saved.append(sum(held.values()))
+        times = len(self.members) // len(members)
+        step: int = max(saved) if self.aggregation == "cycle" else times * sum(saved)
+        return sum(own.values()) + batch * step
+
     def restart(self) -> None:
         """Let `cycle` begin again: every call of an attack asks the samples in the same order."""
         self._turn = 0

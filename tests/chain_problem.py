@@ -5,6 +5,7 @@ from torch import nn
 
 from dumb_bench.defences.none import none
 from dumb_bench.models.fitting import Images, batches_per_epoch, fit, refresh_statistics
+from dumb_bench.posteriors.point import trained_point
 from dumb_bench.recipes import Recipe
 from dumb_bench.seeding import derive_seed
 
@@ -46,6 +47,12 @@ class Problem:
         seed = lambda purpose: self.seed(purpose, member)  # noqa: E731
         self.histories.append(fit(network, self.data, self.data, self.recipe, none(), seed, **options))
         return self.histories[-1]
+
+    def part(self, number, work):
+        return work()
+
+    def point(self, member=0):
+        return trained_point(self, member)
 
     def refresh_statistics(self, network):
         refresh_statistics(network, self.data, self.recipe, self.seed)

@@ -107,3 +107,20 @@ def test_chunks_do_not_shift_the_turns_of_cycle() -> None:
 def test_an_unknown_aggregation_is_refused() -> None:
     with pytest.raises(InputError, match="unknown aggregation 'mean'"):
         LockedSurrogate([member(0)], 3, "mean")
+
+
+def test_memory_is_all_weights_and_what_backward_needs_of_the_networks_asked() -> None:
+    weights, tanh = 4 * (192 * 16 + 16 + 16 * 3 + 3), 4 * 16  # frozen linear layers keep no activation, tanh its output
+    first, second = member(0), member(1)
+    state = torch.get_rng_state()
+    expected = {
+        LockedSurrogate([first], 3): weights + 5 * tanh,
+        LockedSurrogate([first, second], 3): 2 * weights + 5 * 2 * tanh,
+        LockedSurrogate([first, second], 3, "mean_probs"): 2 * weights + 5 * 2 * tanh,
+        LockedSurrogate([first, second], 3, "cycle"): 2 * weights + 5 * tanh,
+        LockedSurrogate([first, first], 3): weights + 5 * 2 * tanh,
+    }
+    for surrogate, memory in expected.items():
+        assert surrogate.memory_bytes(IMAGES[:1], 5) == memory
+        assert surrogate.cost == Cost(0, 0)
+    assert torch.equal(torch.get_rng_state(), state)

@@ -143,6 +143,7 @@ def fit(
     stopping = EarlyStopping(recipe.patience, recipe.min_delta)
     best: State = {}
     done: list[Epoch] = []
+    gradients = 0
     with seeded(seed("dropout"), train.labels.device):
         for number in range(1, total + 1):
             network.train()
@@ -160,6 +161,7 @@ def fit(
                     on_gradients(step, rate(step), network)
                 stepper.step()
                 losses.append(loss.detach() * len(part))
+                gradients += len(part)
                 if on_step_end is not None:
                     on_step_end(step, rate(step), network)
             mean = float(torch.stack(losses).sum()) / len(train.labels)
@@ -178,7 +180,7 @@ def fit(
     if early_stopping:
         network.load_state_dict(best)
     network.eval()
-    return History(tuple(done), stopping.selected if early_stopping else total)
+    return History(tuple(done), stopping.selected if early_stopping else total, gradients)
 
 
 def refresh_statistics(network: nn.Module, train: Images, recipe: Recipe, seed: Callable[[str], int]) -> None:

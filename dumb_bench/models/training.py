@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +19,13 @@ from dumb_bench.data.balance import subsample, subset_members
 from dumb_bench.data.base import Split
 from dumb_bench.data.images import load_split
 from dumb_bench.defences.base import Defence
+from dumb_bench.models.cost import record_of, total
 from dumb_bench.models.fitting import Images, batches_per_epoch, fit, refresh_statistics, scaled
 from dumb_bench.models.networks import fresh_network
-from dumb_bench.posteriors.base import EpochHook, History, OptimiserOf, Schedule, StepHook, WeightSamples
-from dumb_bench.recipes import Recipe, recipe_of
+from dumb_bench.models.parts import Part, run_of, single
+from dumb_bench.posteriors.base import EpochHook, History, OptimiserOf, Schedule, State, StepHook, WeightSamples
+from dumb_bench.posteriors.point import trained_point
+from dumb_bench.recipes import recipe_of
 from dumb_bench.seeding import derive_seed
 from dumb_bench.spec import ModelSpec
 
@@ -62,35 +65,48 @@ def training_images(spec: ModelSpec, catalogue: Catalogue) -> TrainingImages:
 
 
 def train_model(spec: ModelSpec, catalogue: Catalogue, *, device: str = "cpu") -> TrainedModel:
-    """Train a model. Its bits depend on spec, library versions, device type and thread count alone.
+    """Train all of a model's posterior in one go, in memory. Bits: as `train_part`; errors too."""
+    kept: dict[str, TrainedModel] = {}
+    problem = _Problem(spec, catalogue, kept, torch.device(device))
+    rest = problem.timed(lambda: problem.posterior.call(problem, **spec.posterior.as_dict()))
+    parts = [part.record for part in kept.values()]
+    record = total([*parts, rest.record] if rest.record["epochs"] or not parts else parts)
+    return TrainedModel(rest.samples, {**problem.description, **record})
+
+
+def train_part(part: Part, catalogue: Catalogue, kept: Kept, *, device: str = "cpu") -> None:
+    """Train a part of a model, and put it where the others are kept; parts it needs and does not find come first.
+
+    Its bits depend on the part's spec, library versions, device type and thread count alone.
 
     Raises:
         InputError: a name or value of the spec is unknown or out of range.
         FloatingPointError: the loss is not finite.
     """
-    started = time.perf_counter()
-    data = training_images(spec, catalogue)
-    problem = _Problem(spec, catalogue, recipe_of(spec.recipe), data, torch.device(device))
-    posterior = catalogue.get("posteriors", spec.posterior.name)
-    samples: WeightSamples = posterior.call(problem, **spec.posterior.as_dict())
-    seconds = time.perf_counter() - started
-    epochs = [epoch for history in problem.histories for epoch in history.epochs]
-    ids = "\n".join(sorted(data.train.ids))
-    record = {
-        "recipe_params": json.dumps(problem.recipe.model_dump(), sort_keys=True),
-        "epochs": len(epochs),
-        "selected_epoch": problem.histories[0].selected if len(problem.histories) == 1 else None,
-        "seconds": seconds,
-        "parameters": sum(weight.numel() for weight in problem.build().parameters()),
-        "train_images": len(data.train.ids),
-        "train_counts": np.bincount(data.train.labels).tolist(),
-        "train_ids_sha256": hashlib.sha256(ids.encode()).hexdigest(),
-        "curve_epoch": [epoch.number for epoch in epochs],
-        "curve_loss": [epoch.loss for epoch in epochs],
-        "curve_validation_loss": [epoch.validation_loss for epoch in epochs],
-        "curve_validation_f1": [epoch.validation_f1 for epoch in epochs],
-    }
-    return TrainedModel(samples, record)
+    problem = _Problem(part.spec, catalogue, kept, torch.device(device))
+    params = part.spec.posterior.as_dict()
+    length = problem.posterior.info.length
+    if part.spec.posterior.name == "point":
+        problem.point(part.number)
+    elif length:
+        problem.posterior.call(problem, **{**params, length: part.number + 1})
+    else:
+        kept[part.id] = problem.timed(lambda: problem.posterior.call(problem, **params))
+
+
+def describe_training(spec: ModelSpec, catalogue: Catalogue) -> dict[str, Any]:
+    """Return the columns of the table `models` that follow from a spec and its data, before any training."""
+    return _Problem(spec, catalogue, {}, torch.device("cpu")).description
+
+
+class Kept(Protocol):
+    """Where trained parts are kept, by id. `record`: `cost.Record`."""
+
+    def get(self, name: str) -> TrainedModel | None:
+        """Return a part, None where it is not there."""
+
+    def __setitem__(self, name: str, part: TrainedModel) -> None:
+        """Keep a part."""
 
 
 @dataclass
@@ -99,15 +115,29 @@ class _Problem:
 
     spec: ModelSpec
     catalogue: Catalogue
-    recipe: Recipe
-    data: TrainingImages
+    kept: Kept
     device: torch.device
     histories: list[History] = field(default_factory=list)
+    _inner: float = 0.0
 
     def __post_init__(self) -> None:
+        self.recipe = recipe_of(self.spec.recipe)
+        self.data = training_images(self.spec, self.catalogue)
+        self.posterior = self.catalogue.get("posteriors", self.spec.posterior.name)
         defence = self.catalogue.get("defences", self.spec.defence.name)
         self._defence: Defence = defence.call(**self.spec.defence.as_dict())
         self._train, self._validation = (_on_device(split, self.device) for split in self.data)
+
+    @property
+    def description(self) -> dict[str, Any]:
+        train = self.data.train
+        return {
+            "recipe_params": json.dumps(self.recipe.model_dump(), sort_keys=True),
+            "parameters": sum(weight.numel() for weight in self.build().parameters()),
+            "train_images": len(train.ids),
+            "train_counts": np.bincount(train.labels).tolist(),
+            "train_ids_sha256": hashlib.sha256("\n".join(sorted(train.ids)).encode()).hexdigest(),
+        }
 
     @property
     def train_images(self) -> int:
@@ -153,6 +183,29 @@ class _Problem:
         )
         self.histories.append(history)
         return history
+
+    def part(self, number: int, work: Callable[[], Sequence[State]]) -> Sequence[State]:
+        return self._kept(Part(run_of(self.spec, self.catalogue), number), work)
+
+    def point(self, member: int = 0) -> State:
+        return self._kept(single(self.spec, self.catalogue, member), lambda: (trained_point(self, member),))[0]
+
+    def _kept(self, part: Part, work: Callable[[], Sequence[State]]) -> tuple[State, ...]:
+        found = self.kept.get(part.id)
+        if found is None:
+            found = self.timed(lambda: WeightSamples(tuple(work())))
+            self.kept[part.id] = found
+        return found.samples.states
+
+    def timed(self, work: Callable[[], WeightSamples]) -> TrainedModel:
+        """Do some work; record what it took, without the parts that are kept on the way."""
+        outer, self.histories, self._inner = (self.histories, self._inner), [], 0.0
+        started = time.perf_counter()
+        samples = work()
+        seconds = time.perf_counter() - started
+        record = record_of(self.histories, seconds - self._inner)
+        self.histories, self._inner = outer[0], outer[1] + seconds
+        return TrainedModel(samples, record)
 
     def refresh_statistics(self, network: nn.Module) -> None:
         refresh_statistics(network, self._train, self.recipe, self.seed)

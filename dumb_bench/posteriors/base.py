@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
@@ -47,10 +47,14 @@ EpochHook = Callable[[Epoch, nn.Module], None]
 
 
 class History(NamedTuple):
-    """A training run. selected: the epoch whose weights the network holds now; the last without early stopping."""
+    """A training run. selected: the epoch whose weights the network holds now; the last without early stopping.
+
+    gradients: training images whose gradient was taken, each as often as it was.
+    """
 
     epochs: tuple[Epoch, ...]
     selected: int
+    gradients: int = 0
 
 
 class TrainingProblem(Protocol):
@@ -99,6 +103,16 @@ class TrainingProblem(Protocol):
         Raises:
             FloatingPointError: the loss is not finite.
         """
+
+    def part(self, number: int, work: Callable[[], Sequence[State]]) -> Sequence[State]:
+        """Return the weights of part `number` of the run: the stored ones, or those that `work` returns and are stored.
+
+        For a leaf that declares `length`: a run that was ended goes on where its last whole part ended. A part may
+        depend on the weights of those before it and on its number, on nothing else.
+        """
+
+    def point(self, member: int = 0) -> State:
+        """Return the weights that the posterior `point` ends with for a member: trained once for all who ask."""
 
     def refresh_statistics(self, network: nn.Module) -> None:
         """Re-estimate BatchNorm's running statistics in one pass over the training images; leaves eval mode.
@@ -157,13 +171,25 @@ EpochsOf = Callable[[Recipe, Params], int]
 """What a posterior's training costs at most, in epochs (early stopping may end it sooner)."""
 
 
+Parents = Literal["none", "start", "members"]
+"""The networks of the posterior `point` that a posterior needs: none; the one it starts from; its members, which are
+all that it consists of."""
+
+
 @dataclass(frozen=True)
 class PosteriorInfo:
-    """Where a posterior comes from, and what a planner must know of it before it is trained: `CountOf`, `EpochsOf`."""
+    """Where a posterior comes from, and what a planner must know of it before it is trained: `CountOf`, `EpochsOf`.
+
+    length: the parameter that counts the parts of a run (`TrainingProblem.part`), each of which gives `part_samples`;
+    a run with fewer parts is the beginning of one with more. Empty: the run is one part.
+    """
 
     paper: str
     count: CountOf
     epochs: EpochsOf
+    length: str = ""
+    part_samples: CountOf = lambda params: 1
+    parents: Parents = "none"
 
 
 _Posterior = TypeVar("_Posterior", bound=Callable[..., WeightSamples])
@@ -176,10 +202,14 @@ def posterior(
     version: int = 1,
     count: CountOf = lambda params: 1,
     epochs: EpochsOf = lambda recipe, params: recipe.epochs,
+    length: str = "",
+    part_samples: CountOf = lambda params: 1,
+    parents: Parents = "none",
 ) -> Callable[[_Posterior], _Posterior]:
     """Declare a function `(problem: TrainingProblem, *, **params) -> WeightSamples` as a posterior.
 
-    count, epochs: given all parameters, defaults included; without them one sample at the cost of the recipe.
+    count, epochs: given all parameters, defaults included; without them one sample at the cost of the recipe. `epochs`
+    counts everything from the initial weights on, the parents too. The rest as `PosteriorInfo`.
     """
 
     def decorate(call: _Posterior) -> _Posterior:
@@ -187,7 +217,12 @@ def posterior(
             return {name: item.default for name, item in parameters_of(call).items()} | dict(params)
 
         info = PosteriorInfo(
-            paper, lambda params: count(full(params)), lambda recipe, params: epochs(recipe, full(params))
+            paper,
+            lambda params: count(full(params)),
+            lambda recipe, params: epochs(recipe, full(params)),
+            length,
+            lambda params: part_samples(full(params)),
+            parents,
         )
         return mark(call, PluginInfo("posteriors", name, version, info))
 

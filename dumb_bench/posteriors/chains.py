@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Annotated
 
 import torch
@@ -97,10 +98,10 @@ def collected(states: list[State], wanted: Callable[[int], bool]) -> EpochHook:
 
 
 def fitted_point(problem: TrainingProblem) -> nn.Module:
-    """Return the network that the posterior `point` returns: where FGE, SWAG and LGV start."""
+    """Return the network that the posterior `point` ends with: where FGE, SWAG, LGV and Laplace start."""
     network = problem.build()
-    problem.fit(network)
-    return network
+    network.load_state_dict(dict(problem.point()))
+    return network.eval()
 
 
 def cycle_length(recipe: Recipe, cycle_epochs: int | None, samples_per_cycle: int) -> int:
@@ -123,6 +124,12 @@ def cycle_length(recipe: Recipe, cycle_epochs: int | None, samples_per_cycle: in
 def count_of_cycles(params: Params) -> int:
     """Return the samples of a chain of cycles."""
     found: int = params["cycles"] * params["samples_per_cycle"]
+    return found
+
+
+def samples_of_a_cycle(params: Params) -> int:
+    """Return the samples of one cycle."""
+    found: int = params["samples_per_cycle"]
     return found
 
 
@@ -149,12 +156,14 @@ def run_cycles(
 
     A cycle is a training run of its own that starts from the weights of the one before, with no velocity: PyTorch's
     SGD keeps velocity in units of the gradient, so the noise of a cycle's last, tiny steps would be blown up by the
-    ratio of the learning rates when the next cycle starts. So a cycle depends on those weights and its number alone.
+    ratio of the learning rates when the next cycle starts. So a cycle depends on those weights and its number alone,
+    and is a part of the run that is stored by itself (`TrainingProblem.part`).
     """
     network = problem.build()
     length = cycle_length(problem.recipe, cycle_epochs, samples_per_cycle)
-    states: list[State] = []
-    for cycle in range(cycles):
+
+    def passed(cycle: int) -> list[State]:
+        states: list[State] = []
         problem.fit(
             network,
             member=cycle,
@@ -165,4 +174,10 @@ def run_cycles(
             on_epoch_end=collected(states, lambda number: number > length - samples_per_cycle),
             on_gradients=noise_of(cycle) if noise_of else None,
         )
-    return WeightSamples(tuple(states))
+        return states
+
+    found: list[State] = []
+    for cycle in range(cycles):
+        found += problem.part(cycle, partial(passed, cycle))
+        network.load_state_dict(dict(found[-1]))
+    return WeightSamples(tuple(found))

@@ -21,10 +21,18 @@ from dumb_bench.posteriors.chains import (
     epochs_of_cycles,
     langevin_noise_scale,
     run_cycles,
+    samples_of_a_cycle,
 )
 
 
-@posterior("csgld", paper="Zhang et al., ICLR 2020", count=count_of_cycles, epochs=epochs_of_cycles)
+@posterior(
+    "csgld",
+    paper="Zhang et al., ICLR 2020",
+    count=count_of_cycles,
+    epochs=epochs_of_cycles,
+    length="cycles",
+    part_samples=samples_of_a_cycle,
+)
 def csgld(
     problem: TrainingProblem,
     *,

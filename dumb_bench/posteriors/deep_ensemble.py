@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from dumb_bench.posteriors.base import State, TrainingProblem, WeightSamples, posterior, state_of
+from dumb_bench.posteriors.base import TrainingProblem, WeightSamples, posterior
 
 
 @posterior(
@@ -14,6 +14,8 @@ from dumb_bench.posteriors.base import State, TrainingProblem, WeightSamples, po
     paper="Lakshminarayanan, Pritzel, Blundell, Simple and scalable predictive uncertainty, NeurIPS 2017",
     count=lambda params: int(params["members"]),
     epochs=lambda recipe, params: int(params["members"]) * recipe.epochs,
+    length="members",
+    parents="members",
 )
 def deep_ensemble(problem: TrainingProblem, *, members: Annotated[int, Field(ge=1, le=1000)] = 5) -> WeightSamples:
     """Networks trained apart, each as `point` is, with its own initial weights and order: a sample each.
@@ -21,11 +23,4 @@ def deep_ensemble(problem: TrainingProblem, *, members: Annotated[int, Field(ge=
     Member k uses the seeds of member k, so the first is `point` and a shorter ensemble is a prefix. All see the same
     training images. members: networks. Cost: members times that of `point`.
     """
-    return WeightSamples(tuple(trained_member(problem, member) for member in range(members)))
-
-
-def trained_member(problem: TrainingProblem, member: int) -> State:
-    """Return the weights of one member, which depend on no other."""
-    network = problem.build(member)
-    problem.fit(network, member=member)
-    return state_of(network)
+    return WeightSamples(tuple(problem.point(member) for member in range(members)))

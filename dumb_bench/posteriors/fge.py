@@ -38,7 +38,7 @@ def _epochs(recipe: Recipe, params: Params) -> int:
     return recipe.epochs + _cycling(params)
 
 
-@posterior("fge", paper="Garipov et al., NeurIPS 2018", count=_count, epochs=_epochs)
+@posterior("fge", paper="Garipov et al., NeurIPS 2018", count=_count, epochs=_epochs, parents="start")
 def fge(
     problem: TrainingProblem,
     *,

@@ -12,6 +12,7 @@ from torch.func import functional_call, vjp, vmap
 
 from dumb_bench.errors import InputError
 from dumb_bench.posteriors.base import TrainingProblem, WeightSamples, posterior, state_of
+from dumb_bench.posteriors.chains import fitted_point
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 """images (N, C, H, W) in [0, 1] and labels (N,)."""
@@ -21,7 +22,10 @@ _LARGEST = 10_000
 
 
 @posterior(
-    "laplace", paper="Daxberger et al., Laplace redux, NeurIPS 2021", count=lambda params: int(params["samples"])
+    "laplace",
+    paper="Daxberger et al., Laplace redux, NeurIPS 2021",
+    count=lambda params: int(params["samples"]),
+    parents="start",
 )
 def laplace(
     problem: TrainingProblem,
@@ -52,9 +56,7 @@ def laplace(
     """
     if (subset, structure) == ("all", "full"):
         raise InputError("posterior 'laplace': structure 'full' is for the last layer; for all weights use 'diagonal'")
-    network = problem.build()
-    problem.fit(network)
-    network.eval().requires_grad_(False)
+    network = fitted_point(problem).requires_grad_(False)
     images, _ = next(iter(problem.training_batches(_BATCH)))
     names = last_layer(network, images) if subset == "last_layer" else [name for name, _ in network.named_parameters()]
     weights = [network.get_parameter(name) for name in names]

@@ -22,7 +22,7 @@ def _epochs(recipe: Recipe, params: Params) -> int:
     return found
 
 
-@posterior("lgv", paper="Gubri et al., ECCV 2022", count=_count, epochs=_epochs)
+@posterior("lgv", paper="Gubri et al., ECCV 2022", count=_count, epochs=_epochs, parents="start")
 def lgv(
     problem: TrainingProblem,
     *,

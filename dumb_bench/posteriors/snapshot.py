@@ -5,10 +5,25 @@ Train 1, Get M for Free, ICLR 2017.
 from __future__ import annotations
 
 from dumb_bench.posteriors.base import TrainingProblem, WeightSamples, posterior
-from dumb_bench.posteriors.chains import Count, Momentum, Rate, count_of_cycles, epochs_of_cycles, run_cycles
+from dumb_bench.posteriors.chains import (
+    Count,
+    Momentum,
+    Rate,
+    count_of_cycles,
+    epochs_of_cycles,
+    run_cycles,
+    samples_of_a_cycle,
+)
 
 
-@posterior("snapshot", paper="Huang et al., ICLR 2017", count=count_of_cycles, epochs=epochs_of_cycles)
+@posterior(
+    "snapshot",
+    paper="Huang et al., ICLR 2017",
+    count=count_of_cycles,
+    epochs=epochs_of_cycles,
+    length="cycles",
+    part_samples=samples_of_a_cycle,
+)
 def snapshot(
     problem: TrainingProblem,
     *,

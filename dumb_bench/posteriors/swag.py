@@ -70,7 +70,7 @@ def _epochs(recipe: Recipe, params: Params) -> int:
     return found
 
 
-@posterior("swag", paper="Maddox et al., NeurIPS 2019", count=_count, epochs=_epochs)
+@posterior("swag", paper="Maddox et al., NeurIPS 2019", count=_count, epochs=_epochs, parents="start")
 def swag(
     problem: TrainingProblem,
     *,

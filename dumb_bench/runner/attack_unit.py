@@ -19,7 +19,8 @@ from dumb_bench.errors import AttackError
 from dumb_bench.evaluation import count, margins_of, mean_logits_of
 from dumb_bench.perturbation import l2, linf, ssim
 from dumb_bench.relation import relate
-from dumb_bench.runner.slot_state import ImageSet, SlotState, hardware, host, labels_of, library_versions
+from dumb_bench.runner.machine import hardware, host, library_versions
+from dumb_bench.runner.slot_state import ImageSet, SlotState, labels_of
 from dumb_bench.runner.units import AttackUnit, Wanted
 from dumb_bench.spec import AttackSpec, ImagesSpec, ModelSpec, SurrogateSpec, to_json
 from dumb_bench.store.rows import as_table
@@ -48,8 +49,11 @@ def run_attack(unit: AttackUnit, state: SlotState) -> dict[str, pa.Table]:
     norm = budget_norm(entry.info, settings)
     seed_key = seed_key_of(spec.surrogate, spec.attack, spec.images, settings)
     strengths = list(dict.fromkeys(item.strength for item in unit.wanted))
+    surrogate = state.surrogate(spec.surrogate) if spec.surrogate else None
+    batch = min(spec.attack.chunk, len(images.images))
+    memory = surrogate.memory_bytes(images.images[:1], batch) if surrogate else None
     made = craft(
-        entry, state.surrogate(spec.surrogate) if spec.surrogate else None, images.images, images.labels, strengths,
+        entry, surrogate, images.images, images.labels, strengths,
         params=spec.attack.attack.as_dict(), chunk=spec.attack.chunk, seed_key=seed_key,
         targets=images.aim(spec.attack.targeted),
     )  # fmt: skip
@@ -72,9 +76,8 @@ def run_attack(unit: AttackUnit, state: SlotState) -> dict[str, pa.Table]:
             answer = _ask(item, images, delivered, state)
             common = _common(unit, item, entry, settings, norm)
             if not stored:
-                rows["attacks"].append(
-                    _attack_row(item, common, form, delivered, images, answer, sha256, state, entry.info)
-                )
+                row = _attack_row(item, common, form, delivered, images, answer, sha256, state, entry.info)
+                rows["attacks"].append({**row, "memory_bytes": memory})
             for victim, test_id in zip(item.victims, item.test_ids, strict=True):
                 test, prediction = _score(item, common, victim, test_id, images, delivered, answer, state)
                 rows["tests"].append(test)
@@ -190,7 +193,7 @@ def _score(
     clean = state.clean_labels(victim, spec.images, item.delivery.name)
     aim = images.targets if spec.attack.targeted else None
     counts = count(images.truth, raw, clean, predictions, state.classes(spec.images.task), aim)
-    columns = {key: value for key, value in victim.columns.items() if key != "params"}
+    columns = {key: value for key, value in victim.columns.items() if key not in ("params", "draw")}
     test = {
         **common,
         "test_id": test_id,
@@ -210,10 +213,15 @@ def _score(
         surrogate = dict(spec.surrogate.columns)
         test["surrogate_params"] = surrogate.pop("params")
         test |= {f"surrogate_{key}": value for key, value in surrogate.items()}
-        test |= relate([member.columns for member in members], victim.columns)._asdict()
+        own, theirs = ([_described(model, state) for model in models] for models in (members, (victim,)))
+        test |= relate(own, theirs[0])._asdict()
         test["train_overlap"] = _overlap(members, victim, state)
     margins = margins_of(logits, images.labels).cpu().numpy().astype(np.float16)
     return test, {"test_id": test_id, "predictions": predictions.tolist(), "margins": margins}
+
+
+def _described(model: ModelSpec, state: SlotState) -> dict[str, Any]:
+    return {**model.columns, "weights": state.makeup(model).weights}
 
 
 def _overlap(members: tuple[ModelSpec, ...], victim: ModelSpec, state: SlotState) -> float:

@@ -14,7 +14,7 @@ from dumb_bench.runner.outstanding import Index, outstanding, read_index
 from dumb_bench.runner.plan import build_plan
 from dumb_bench.store.store import Store
 
-EMPTY = Index(frozenset(), frozenset(), frozenset(), {}, frozenset(), frozenset(), {})
+EMPTY = Index(frozenset(), frozenset(), frozenset(), {}, frozenset(), frozenset(), frozenset(), {})
 
 
 def describe_plan(path: Path, catalogue: Catalogue, store_of: Callable[[str], str], max_tests: int) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def describe_plan(path: Path, catalogue: Catalogue, store_of: Callable[[str], st
     plan = build_plan(grid, catalogue, str(path), max_tests)
     everything = outstanding(plan, EMPTY, catalogue)
     try:
-        index = read_index(Store.open(store_of(grid.name), create=False))
+        index = read_index(Store.open(store_of(grid.name), create=False), plan.parts)
     except InputError:
         index = EMPTY
     left = outstanding(plan, index, catalogue)

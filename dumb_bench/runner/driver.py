@@ -14,8 +14,8 @@ from types import FrameType
 from typing import Protocol
 
 from dumb_bench.runner.frontier import Frontier
-from dumb_bench.runner.outstanding import tasks_of
-from dumb_bench.runner.units import AttackUnit, Fault, Outcome, TrainUnit, TuneUnit, Unit, kind_of
+from dumb_bench.runner.outstanding import PartsOf, tasks_of
+from dumb_bench.runner.units import AttackUnit, Fault, ModelUnit, Outcome, TrainUnit, TuneUnit, Unit, kind_of
 from dumb_bench.spec import SetSpec, TuningSpec
 from dumb_bench.store.events import EventLog
 from dumb_bench.store.store import Store
@@ -106,10 +106,13 @@ class Driver:
         self._watcher = watcher
         self._interrupt = Interrupt()
 
-    def run(self, units: Sequence[Unit], lost: frozenset[str] = frozenset()) -> Tally:
-        """Run units until each is done or failed; `lost` are models known to have failed before."""
+    def run(self, units: Sequence[Unit], parts: PartsOf, lost: frozenset[str] = frozenset()) -> Tally:
+        """Run units until each is done or failed.
+
+        parts: of every model that a unit names. lost: models known to have failed before.
+        """
         tally = Tally()
-        state = _Round({unit.key: unit for unit in units}, Frontier(tasks_of(units)), set(lost))
+        state = _Round({unit.key: unit for unit in units}, Frontier(tasks_of(units, parts)), parts, set(lost))
         self._watcher.started(units)
         with self._interrupt.listening():
             while not state.frontier.finished:
@@ -177,11 +180,14 @@ class Driver:
     def _give_up(self, state: _Round, key: str, unit: Unit, fault: Fault, outcome: Outcome, tally: Tally) -> None:
         tally.failed += 1
         self._store.put_failure(failure_row(key, unit, fault, state.attempts[key]))
-        if isinstance(unit, TrainUnit):
-            state.lost.add(unit.model.id)
+        others = state.frontier.settle(key, well=False)
+        failed = {item.part.id for item in (unit, *map(state.units.__getitem__, others)) if isinstance(item, TrainUnit)}
+        state.lost |= {model for model, parts in state.parts.items() if failed.intersection(parts)}
         self._watcher.ended(unit, outcome, failed=True)
-        for other in state.frontier.settle(key, well=False):
+        for other in others:
             blocked = state.units[other]
+            if isinstance(blocked, TrainUnit | ModelUnit):
+                continue  # one row tells of a training that failed: its first
             tally.failed += 1
             why = Fault("Blocked", f"needs {unit.label}, which failed: {fault.type}: {fault.message}", "", False, "")
             self._store.put_failure(failure_row(other, blocked, why, 0))
@@ -193,6 +199,7 @@ class Driver:
 class _Round:
     units: dict[str, Unit]
     frontier: Frontier
+    parts: PartsOf
     lost: set[str]
     running: dict[str, tuple[str, Unit]] = field(default_factory=dict)
     later: dict[str, float] = field(default_factory=dict)

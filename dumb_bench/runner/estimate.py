@@ -11,8 +11,8 @@ import torch
 from dumb_bench.catalogue import Catalogue, all_params
 from dumb_bench.data.tasks import task_named
 from dumb_bench.models.networks import fresh_network
+from dumb_bench.models.parts import epochs_of, samples_of
 from dumb_bench.models.training import training_images
-from dumb_bench.recipes import recipe_of
 from dumb_bench.runner.plan import Plan
 from dumb_bench.spec import AttackSpec, ModelSpec, Plugin, SurrogateSpec
 
@@ -44,19 +44,18 @@ def estimate(plan: Plan, catalogue: Catalogue) -> Estimate:
         torch.set_num_threads(threads)
     training = crafting = scoring = 0.0
     weights = 0
-    for model in plan.models.values():
-        seconds, parameters = costs[model.task, model.architecture]
-        images = len(training_images(model, catalogue).train.ids)
-        posterior = catalogue.get("posteriors", model.posterior.name).info
-        epochs = posterior.epochs(recipe_of(model.recipe), model.posterior.as_dict())
-        training += seconds * BACKWARD * images * epochs
-        weights += 4 * parameters * model.samples
+    for part in plan.parts.values():
+        seconds, parameters = costs[part.spec.task, part.spec.architecture]
+        images = len(training_images(part.spec, catalogue).train.ids)
+        training += seconds * BACKWARD * images * epochs_of(part, catalogue)
+        weights += 4 * parameters * samples_of(part, catalogue)
     rows = 0
     for item in plan.sets:
         images = item.spec.images.per_class * len(task_named(item.spec.images.task, catalogue).classes)
         looks = images * item.most * len(plan.deliveries)
         scoring += looks * sum(
-            costs[plan.victims[name].task, plan.victims[name].architecture][0] for name in item.victims
+            costs[plan.victims[name].task, plan.victims[name].architecture][0] * plan.victims[name].samples
+            for name in item.victims
         )
         rows += item.most * len(plan.deliveries) * len(item.victims) * images
         if item.spec.surrogate is not None and not item.spec.control:
@@ -82,7 +81,9 @@ def _crafting(
     """Return the seconds of making a set at some strengths: a pass forward and backward a step."""
     entry = catalogue.get("attacks", attack.attack.name)
     steps = 0 if entry.info.uses == "nothing" else all_params(entry, attack.attack.as_dict()).get("steps", 1)
-    each = sum(costs[model.task, model.architecture][0] for model in surrogate.models)
+    each = sum(costs[model.task, model.architecture][0] * model.samples for model in surrogate.models)
+    if surrogate.aggregation == "cycle":
+        each /= sum(model.samples for model in surrogate.models)
     times = 1 if entry.info.path is not None else strengths
     return images * times * each * BACKWARD * (steps if isinstance(steps, int) else 1)
 

@@ -14,10 +14,21 @@ import torch
 from dumb_bench.catalogue import Catalogue
 from dumb_bench.errors import AttackError, DamagedFileError, InputError
 from dumb_bench.runner.attack_unit import run_attack
-from dumb_bench.runner.slot_state import SlotState, host
-from dumb_bench.runner.train_unit import run_clean, run_images, run_train
+from dumb_bench.runner.machine import host
+from dumb_bench.runner.slot_state import SlotState
+from dumb_bench.runner.train_unit import run_clean, run_images, run_model, run_train
 from dumb_bench.runner.tune_unit import run_tune
-from dumb_bench.runner.units import AttackUnit, CleanUnit, Fault, ImagesUnit, Outcome, TrainUnit, TuneUnit, Unit
+from dumb_bench.runner.units import (
+    AttackUnit,
+    CleanUnit,
+    Fault,
+    ImagesUnit,
+    ModelUnit,
+    Outcome,
+    TrainUnit,
+    TuneUnit,
+    Unit,
+)
 from dumb_bench.store.store import Store
 
 PASSING = (OSError, MemoryError, torch.OutOfMemoryError)
@@ -59,6 +70,8 @@ class Worker:
             return run_images(unit, self.state)
         if isinstance(unit, TrainUnit):
             return run_train(unit, self.state)
+        if isinstance(unit, ModelUnit):
+            return run_model(unit, self.state)
         if isinstance(unit, CleanUnit):
             return run_clean(unit, self.state)
         if isinstance(unit, TuneUnit):

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from dumb_bench.catalogue import Catalogue
+from dumb_bench.models.parts import needs_of
 from dumb_bench.runner.frontier import Task
 from dumb_bench.runner.plan import Plan
 from dumb_bench.runner.plan_file import clean_sets
-from dumb_bench.runner.units import AttackUnit, CleanUnit, ImagesUnit, TrainUnit, TuneUnit, Unit, Wanted
-from dumb_bench.spec import SetSpec, TuningSpec
+from dumb_bench.runner.units import (
+    AttackUnit,
+    CleanUnit,
+    ImagesUnit,
+    ModelUnit,
+    TrainUnit,
+    TuneUnit,
+    Unit,
+    Wanted,
+)
+from dumb_bench.spec import SetSpec, SurrogateSpec, TuningSpec
 from dumb_bench.store.planned import chosen_in
 from dumb_bench.store.store import Store
 
@@ -23,6 +33,7 @@ class Index(NamedTuple):
     attacks: frozenset[str]
     sets: dict[tuple[str, float | None], str]
     models: frozenset[str]
+    parts: frozenset[str]
     clean: frozenset[tuple[str, str]]
     tunings: dict[str, float | None]
 
@@ -39,8 +50,8 @@ class Outstanding(NamedTuple):
     open_tunings: int = 0
 
 
-def read_index(store: Store) -> Index:
-    """Read what a store holds; whole files are verified on the way."""
+def read_index(store: Store, parts: Iterable[str]) -> Index:
+    """Read what a store holds, and which of these trained parts; whole files are verified on the way."""
     found = store.read_many(
         {
             "tests": ["test_id"],
@@ -56,7 +67,8 @@ def read_index(store: Store) -> Index:
         tests=frozenset(found["tests"].column("test_id").to_pylist()),
         attacks=frozenset(attacks.column("attack_id").to_pylist()),
         sets={(row["set_id"], row["strength"]): row["set_sha256"] for row in attacks.to_pylist()},
-        models=frozenset(name for name in found["models"].column("model_id").to_pylist() if store.has_artifact(name)),
+        models=frozenset(found["models"].column("model_id").to_pylist()),
+        parts=frozenset(name for name in parts if store.has_artifact(name)),
         clean=frozenset(zip(*(clean.column(name).to_pylist() for name in clean.column_names), strict=True)),
         tunings=chosen_in(found["tunings"]),
     )
@@ -66,10 +78,13 @@ def outstanding(plan: Plan, index: Index, catalogue: Catalogue) -> Outstanding:
     """Return the units that a plan still needs."""
     images = [ImagesUnit(item, plan.targeted) for item in plan.image_sets]
     units: list[Unit] = [unit for unit in images if unit.key not in index.keys]
+    for part in plan.parts.values():
+        if part.id not in index.parts:
+            units.append(TrainUnit(part, tuple(needed.id for needed in needs_of(part, catalogue))))
     for model in plan.models.values():
         asked = clean_sets(plan, model)
         if model.id not in index.models:
-            units.append(TrainUnit(model, asked))
+            units.append(ModelUnit(model, asked))
             continue
         missing = tuple(item for item in asked if (model.id, item.id(model.task)) not in index.clean)
         if missing:
@@ -121,23 +136,40 @@ def _tune_units(tunings: Iterable[TuningSpec], catalogue: Catalogue) -> list[Tun
     return [*units, *(TuneUnit(tuple(group), free=True) for group in shared.values())]
 
 
-RANKS = {AttackUnit: 0, TuneUnit: 1, ImagesUnit: 2, CleanUnit: 3, TrainUnit: 4}
+RANKS = {AttackUnit: 0, TuneUnit: 1, ImagesUnit: 2, CleanUnit: 3, ModelUnit: 3, TrainUnit: 4}
 """Depth first: what can be finished goes before what opens new work."""
 
+PartsOf = Mapping[str, tuple[str, ...]]
+"""Model id -> the ids of the parts whose training it took."""
 
-def tasks_of(units: Collection[Unit]) -> list[Task]:
-    """Return units as tasks of the frontier: an attack needs its surrogate's models and wants its victims."""
-    training = {unit.model.id: unit.key for unit in units if isinstance(unit, TrainUnit)}
+
+def parts_of(plan: Plan) -> PartsOf:
+    """Return which trained parts each model of a plan needs."""
+    return {name: tuple(part.id for part in item.needs) for name, item in plan.makeups.items()}
+
+
+def models_needed(unit: Unit) -> tuple[str, ...]:
+    """Return the ids of the models without which a unit cannot run; an attack only wants its victims."""
+    if isinstance(unit, ModelUnit | CleanUnit):
+        return (unit.model.id,)
+    surrogates: tuple[SurrogateSpec, ...] = ()
+    if isinstance(unit, AttackUnit) and unit.base.surrogate:
+        surrogates = (unit.base.surrogate,)
+    if isinstance(unit, TuneUnit):
+        surrogates = tuple(item.surrogate for item in unit.tunings)
+    return tuple(dict.fromkeys(model.id for surrogate in surrogates for model in surrogate.models))
+
+
+def tasks_of(units: Collection[Unit], parts: PartsOf) -> list[Task]:
+    """Return units as tasks of the frontier: an attack needs its surrogate's weights and wants its victims'."""
+    training = {unit.part.id: unit.key for unit in units if isinstance(unit, TrainUnit)}
+
+    def trained_by(names: Iterable[str]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(training[name] for name in names if name in training))
+
     tasks = []
     for unit in units:
-        needs: tuple[str, ...] = ()
-        wants: tuple[str, ...] = ()
-        if isinstance(unit, AttackUnit):
-            members = unit.base.surrogate.models if unit.base.surrogate else ()
-            needs = tuple(training[model.id] for model in members if model.id in training)
-            wants = tuple(training[victim] for victim in unit.victims if victim in training)
-        if isinstance(unit, TuneUnit):
-            models = {model.id for item in unit.tunings for model in item.surrogate.models}
-            needs = tuple(training[name] for name in sorted(models) if name in training)
-        tasks.append(Task(unit.key, RANKS[type(unit)], needs, wants))
+        needs = unit.needs if isinstance(unit, TrainUnit) else (p for m in models_needed(unit) for p in parts[m])
+        wants = (p for m in unit.victims for p in parts[m]) if isinstance(unit, AttackUnit) else ()
+        tasks.append(Task(unit.key, RANKS[type(unit)], trained_by(needs), trained_by(wants)))
     return tasks

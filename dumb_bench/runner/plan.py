@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from functools import cached_property
 
 from dumb_bench.catalogue import Catalogue
 from dumb_bench.data.images import attacked_images
 from dumb_bench.data.tasks import Task, task_named
 from dumb_bench.errors import InputError
-from dumb_bench.grid import Grid
+from dumb_bench.grid import ROLES, Grid, SurrogateAxes
+from dumb_bench.models.parts import Makeup, Part, makeup
 from dumb_bench.models.training import training_images
 from dumb_bench.runner.plan_attacks import (
     PlannedAttack,
@@ -80,6 +82,12 @@ class Plan:
     deliveries: tuple[Plugin, ...]
     refused: tuple[Refused, ...] = field(default=())
     tunings: dict[str, TuningSpec] = field(default_factory=dict)
+    makeups: dict[str, Makeup] = field(default_factory=dict)
+
+    @cached_property
+    def parts(self) -> dict[str, Part]:
+        """Everything that is trained, by id, each once, in an order in which what is needed comes first."""
+        return {part.id: part for item in self.makeups.values() for part in item.needs}
 
     @property
     def targeted(self) -> bool:
@@ -100,6 +108,7 @@ class Plan:
         """The counts that `plan` prints; `tests` and `control_tests` together are the rows of the table `tests`."""
         return {
             "models": len(self.models),
+            "trainings": len(self.parts),
             "surrogates": len(self.surrogates),
             "victims": len(self.victims),
             "adversarial_sets": sum(item.most for item in self.sets),
@@ -128,7 +137,7 @@ def build_plan(grid: Grid, catalogue: Catalogue, where: str = "grid", max_tests:
         for name in grid.task:
             task = task_named(name, catalogue)
             own = list({item.id: item for item in surrogates_of(grid, task, catalogue, refused)}.values())
-            theirs = list({item.id: item for item in victims_of(grid, task, catalogue)}.values())
+            theirs = list({item.id: item for item in victims_of(grid, task, catalogue, refused)}.values())
             surrogates |= {item.id: item for item in own}
             victims |= {item.id: item for item in theirs}
             allowed = list(usable(task, attacks, refused))
@@ -143,9 +152,11 @@ def build_plan(grid: Grid, catalogue: Catalogue, where: str = "grid", max_tests:
         raise InputError(f"{where}: {error}") from None
     models = {model.id: model for item in surrogates.values() for model in item.models} | victims
     deliveries = tuple(catalogue.resolve("deliveries", name, {}) for name in sorted(grid.images.deliveries))
+    makeups = {key: makeup(model, catalogue) for key, model in models.items()}
     plan = Plan(
-        grid, models, surrogates, victims, tuple(sets), tuple(images.values()), deliveries, tuple(refused), tunings
-    )
+        grid, models, surrogates, victims, tuple(sets), tuple(images.values()), deliveries, tuple(refused), tunings,
+        makeups,
+    )  # fmt: skip
     total = plan.counts["tests"] + plan.counts["control_tests"]
     if total > max_tests:
         raise InputError(
@@ -165,24 +176,28 @@ def _check_training(surrogates: list[SurrogateSpec], victims: list[ModelSpec], c
             raise InputError(f"models: source {source.label!r} at balance {balance!r}: {error}") from None
 
 
+_AXES = ("source", "subset", "architecture", "init", "balance", "defence", "posterior", "recipe", "seed")
+
+
 def _check_size(grid: Grid, max_tests: int) -> None:
     """Refuse a huge product before it is expanded."""
-    sizes = []
-    modes = len(grid.surrogates.aggregation) * len(grid.surrogates.modifier)
-    roles: tuple[Literal["surrogates", "victims"], ...] = ("surrogates", "victims")
-    for role in roles:
-        size = len(grid.task)
-        for axis in ("source", "subset", "architecture", "init", "balance", "defence", "posterior", "recipe", "seed"):
-            size *= len(grid.axis(role, axis))
-        sizes.append(size)
-        if size > MAX_MODELS:
+    models = dict.fromkeys(ROLES, 0)
+    surrogates = 0
+    for role in ROLES:
+        for block in grid.blocks(role):
+            size = len(grid.task) * math.prod(len(grid.axis(block, axis)) for axis in _AXES)
+            models[role] += size
+            if isinstance(block, SurrogateAxes):
+                surrogates += size * len(block.aggregation) * len(block.modifier)
+        if models[role] > MAX_MODELS:
             raise InputError(
-                f"models: the product of the {role}' axes is {size:,} models, more than {MAX_MODELS:,}; shorten an axis"
+                f"models: the product of the {role}' axes is {models[role]:,} models, more than {MAX_MODELS:,}; "
+                "shorten an axis"
             )
     strengths = sum(
         (len(entry.strength or [0.0]) + (entry.tune is not None)) * len(entry.attack_seed) for entry in grid.attacks
     )
-    least = sizes[0] * modes * sizes[1] * strengths * len(grid.images.deliveries) // len(grid.task)
+    least = surrogates * models["victims"] * strengths * len(grid.images.deliveries) // len(grid.task)
     if least > max_tests:
         raise InputError(
             f"asks for at least {least:,} tests, more than {max_tests:,}; shorten an axis or raise --max-tests"

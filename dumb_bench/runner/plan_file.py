@@ -76,6 +76,8 @@ def plan_document(plan: Plan, store: str, catalogue: Catalogue) -> dict[str, Any
             key: {
                 "task": model.task,
                 **model.columns,
+                "weights": plan.makeups[key].weights,
+                "parts": [part.id for part in plan.makeups[key].needs],
                 "clean": [item.id(model.task) for item in clean_sets(plan, model)],
             }
             for key, model in plan.models.items()

@@ -4,38 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import product
-from typing import Literal
+from typing import Any, NamedTuple
 
 from dumb_bench.catalogue import Catalogue
 from dumb_bench.data import balance as balances_of
 from dumb_bench.data.tasks import Task
 from dumb_bench.errors import InputError
-from dumb_bench.grid import Choice, Grid
+from dumb_bench.grid import Choice, Grid, ModelAxes, Role, SurrogateAxes
 from dumb_bench.models.networks import fresh_network
 from dumb_bench.recipes import recipe_of, resolve_recipe
 from dumb_bench.runner.plan_attacks import Refused, resolved
 from dumb_bench.spec import ModelSpec, Plugin, SurrogateSpec
 
 
+class _Block(NamedTuple):
+    """One table of a role, and its name in messages."""
+
+    grid: Grid
+    axes: ModelAxes
+    name: str
+
+    def axis(self, name: str) -> list[Any]:
+        """Return an axis."""
+        return self.grid.axis(self.axes, name)
+
+
+def _blocks(grid: Grid, role: Role) -> list[_Block]:
+    blocks = grid.blocks(role)
+    return [
+        _Block(grid, block, role if len(blocks) == 1 else f"{role}[{number}]") for number, block in enumerate(blocks)
+    ]
+
+
 def _models(
-    grid: Grid,
-    role: Literal["surrogates", "victims"],
-    task: Task,
-    catalogue: Catalogue,
-    architectures: Iterable[Choice],
+    block: _Block, task: Task, catalogue: Catalogue, architectures: Iterable[Choice], refused: list[Refused]
 ) -> Iterator[ModelSpec]:
+    role = block.name
+
     def plugins(kind: str, axis: str, choices: Iterable[Choice]) -> list[Plugin]:
         return [resolved(f"{role}.{axis}", kind, choice, catalogue) for choice in choices]
 
     balances = []
-    for balance in grid.axis(role, "balance"):
+    for balance in block.axis("balance"):
         try:
             balances_of.parse(balance, len(task.classes))
         except InputError as error:
-            where = role if getattr(grid, role).balance is not None else "models"
+            where = role if block.axes.balance is not None else "models"
             raise InputError(f"{where}.balance: {error}") from None
         balances.append(balance)
-    sources = plugins("sources", "source", grid.axis(role, "source"))
+    sources = plugins("sources", "source", block.axis("source"))
     for source in sources:
         offered = catalogue.get("sources", source.name).info.tasks
         if task.name not in offered:
@@ -43,61 +60,95 @@ def _models(
                 f"{role}.source: {source.name!r} does not offer the task {task.name!r}, only {', '.join(offered)}"
             )
     recipes = []
-    for choice in grid.axis(role, "recipe"):
+    for choice in block.axis("recipe"):
         try:
             recipes.append(resolve_recipe(choice.name, dict(choice.params)))
         except InputError as error:
             raise InputError(f"training.recipe: {error}") from None
-    posteriors = plugins("posteriors", "posterior", grid.axis(role, "posterior"))
+    posteriors = plugins("posteriors", "posterior", block.axis("posterior"))
     counts = {item: catalogue.get("posteriors", item.name).info.count(item.as_dict()) for item in posteriors}
     for item, recipe in product(posteriors, recipes):
         try:
             catalogue.get("posteriors", item.name).info.epochs(recipe_of(recipe), item.as_dict())
         except InputError as error:
             raise InputError(f"{role}.posterior: {error}") from None
+    drawn = [
+        (posterior, samples, draw)
+        for posterior in posteriors
+        for samples, draw in _draws(block, posterior, counts[posterior], refused)
+    ]
     axes = product(
         sources,
-        grid.axis(role, "subset"),
+        block.axis("subset"),
         plugins("architectures", "architecture", architectures),
-        grid.axis(role, "init"),
+        block.axis("init"),
         balances,
-        plugins("defences", "defence", grid.axis(role, "defence")),
-        posteriors,
+        plugins("defences", "defence", block.axis("defence")),
+        drawn,
         recipes,
-        grid.axis(role, "seed"),
+        block.axis("seed"),
     )
-    for source, subset, architecture, init, balance, defence, posterior, recipe, seed in axes:
+    mode = block.grid.training.balance_mode
+    for source, subset, architecture, init, balance, defence, (posterior, samples, draw), recipe, seed in axes:
         yield ModelSpec(
             task=task.name, source=source, architecture=architecture, balance=balance, recipe=recipe, seed=seed,
-            subset=subset, init=init, balance_mode=grid.training.balance_mode, defence=defence, posterior=posterior,
-            samples=counts[posterior],
+            subset=subset, init=init, balance_mode=mode, defence=defence, posterior=posterior, samples=samples,
+            draw=draw,
         )  # fmt: skip
 
 
-def victims_of(grid: Grid, task: Task, catalogue: Catalogue) -> Iterator[ModelSpec]:
-    """Yield the defender's models."""
-    yield from _models(grid, "victims", task, catalogue, grid.axis("victims", "architecture"))
+def _draws(block: _Block, posterior: Plugin, count: int, refused: list[Refused]) -> Iterator[tuple[int, int]]:
+    """Yield (samples, draw) of a posterior that has `count` samples; all of them are one draw."""
+    draws = block.axes.draw if isinstance(block.axes, SurrogateAxes) else [0]
+    for asked in block.axis("samples"):
+        samples = count if asked == "all" else asked
+        if samples > count:
+            item = Refused(f"{block.name}: {samples} samples of {posterior.label}", f"it has {count}")
+            if item not in refused:
+                refused.append(item)
+            continue
+        for draw in draws if samples < count else [0]:
+            yield samples, draw
+
+
+def victims_of(grid: Grid, task: Task, catalogue: Catalogue, refused: list[Refused]) -> Iterator[ModelSpec]:
+    """Yield the defender's models; samples that a posterior does not have go to `refused`."""
+    for block in _blocks(grid, "victims"):
+        yield from _models(block, task, catalogue, block.axis("architecture"), refused)
 
 
 def surrogates_of(grid: Grid, task: Task, catalogue: Catalogue, refused: list[Refused]) -> Iterator[SurrogateSpec]:
     """An architecture `"a+b"` is an ensemble of one model of each, alike in all else.
 
-    A modifier that an architecture does not allow goes to `refused` with its reason.
+    A modifier that an architecture does not allow goes to `refused` with its reason, as do samples that a posterior
+    does not have.
     """
-    modifiers = [resolved("surrogates.modifier", "modifiers", item, catalogue) for item in grid.surrogates.modifier]
     refusals: dict[tuple[Plugin, Plugin], str | None] = {}
-    for choice in grid.axis("surrogates", "architecture"):
+    for block in _blocks(grid, "surrogates"):
+        yield from _surrogates(block, task, catalogue, refused, refusals)
+
+
+def _surrogates(
+    block: _Block,
+    task: Task,
+    catalogue: Catalogue,
+    refused: list[Refused],
+    refusals: dict[tuple[Plugin, Plugin], str | None],
+) -> Iterator[SurrogateSpec]:
+    asked: SurrogateAxes = block.axes  # type: ignore[assignment]
+    modifiers = [resolved(f"{block.name}.modifier", "modifiers", item, catalogue) for item in asked.modifier]
+    for choice in block.axis("architecture"):
         names = choice.name.split("+")
         if len(names) > 1 and choice.params:
-            raise InputError(f"surrogates.architecture: {choice.name!r} is an ensemble and takes no parameters")
+            raise InputError(f"{block.name}.architecture: {choice.name!r} is an ensemble and takes no parameters")
         if len(set(names)) < len(names):
             raise InputError(
-                f"surrogates.architecture: {choice.name!r} names an architecture twice; use seeds for that"
+                f"{block.name}.architecture: {choice.name!r} names an architecture twice; use seeds for that"
             )
         members = [choice._replace(name=name) for name in names]
-        columns = [list(_models(grid, "surrogates", task, catalogue, [member])) for member in members]
+        columns = [list(_models(block, task, catalogue, [member], refused)) for member in members]
         for models in zip(*columns, strict=True):
-            for aggregation in grid.surrogates.aggregation:
+            for aggregation in asked.aggregation:
                 for modifier in modifiers:
                     reasons = [_refusal(model, modifier, refusals, catalogue) for model in models]
                     reason = next(filter(None, reasons), None)

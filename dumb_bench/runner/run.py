@@ -16,7 +16,7 @@ from dumb_bench.catalogue import Catalogue
 from dumb_bench.grid_file import read_grid
 from dumb_bench.runner.driver import Driver, Executor, Tally, Watcher
 from dumb_bench.runner.execute import SlotSettings, Worker
-from dumb_bench.runner.outstanding import Outstanding, outstanding, read_index
+from dumb_bench.runner.outstanding import Outstanding, PartsOf, models_needed, outstanding, parts_of, read_index
 from dumb_bench.runner.plan import MAX_TESTS, Plan, build_plan
 from dumb_bench.runner.plan_file import plan_document
 from dumb_bench.runner.serial import SerialExecutor
@@ -133,18 +133,19 @@ def _rounds(
     units round again.
     """
     retry = options.retry_failed
+    parts = parts_of(plan)
     with ExitStack() as open_until_the_end:
         executor: Executor | None = None
         for _ in range(MAX_ROUNDS + bool(plan.tunings)):
-            left = outstanding(plan, read_index(store), catalogue)
-            units, lost = _to_run(left, store, retry)
+            left = outstanding(plan, read_index(store, plan.parts), catalogue)
+            units, lost = _to_run(left, parts, store, retry)
             retry = False
             if units:
                 say(_opening(plan, left, units))
                 if executor is None:
                     executor = _executor(len(units) + left.open_tunings, store, catalogue, options)
                     open_until_the_end.callback(executor.close)
-                summary.add(Driver(store, executor, log, watcher).run(units, lost))
+                summary.add(Driver(store, executor, log, watcher).run(units, parts, lost))
                 store.compact()
                 if not summary.interrupted:
                     continue
@@ -155,7 +156,7 @@ def _rounds(
     return assemble(store, document)
 
 
-def _to_run(left: Outstanding, store: Store, retry: bool) -> tuple[list[Unit], frozenset[str]]:
+def _to_run(left: Outstanding, parts: PartsOf, store: Store, retry: bool) -> tuple[list[Unit], frozenset[str]]:
     """Return the units to run, without those that have failed before (unless they are to be tried again)."""
     asked = {unit.key for unit in left.units}
     failures = [row for row in store.failure_rows() if row["unit_key"] in asked]
@@ -163,20 +164,19 @@ def _to_run(left: Outstanding, store: Store, retry: bool) -> tuple[list[Unit], f
         store.drop_failures([row["unit_key"] for row in failures])
         failures = []
     settled = {row["unit_key"] for row in failures if row["error_type"] != "Blocked"}
-    units = [unit for unit in left.units if unit.key not in settled]
-    lost = frozenset(unit.model.id for unit in left.units if isinstance(unit, TrainUnit) and unit.key in settled)
+    failed: set[str] = set()
+    for unit in left.units:  # what a part needs comes before it
+        if isinstance(unit, TrainUnit) and (unit.key in settled or failed.intersection(unit.needs)):
+            failed.add(unit.part.id)
+    lost = frozenset(model for model, own in parts.items() if failed.intersection(own))
     possible: list[Unit] = []
-    for unit in units:
-        if isinstance(unit, TuneUnit) and any(
-            model.id in lost for item in unit.tunings for model in item.surrogate.models
-        ):
+    for unit in left.units:
+        if unit.key in settled or (isinstance(unit, TrainUnit) and unit.part.id in failed):
             continue
-        if isinstance(unit, AttackUnit):
-            surrogate = unit.base.surrogate
-            if surrogate and any(model.id in lost for model in surrogate.models):
-                continue
-            if not unit.without(lost).wanted:
-                continue
+        if lost.intersection(models_needed(unit)):
+            continue
+        if isinstance(unit, AttackUnit) and not unit.without(lost).wanted:
+            continue
         possible.append(unit)
     return possible, lost
 

@@ -3,12 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
-import json
-import platform
-import socket
-from collections import OrderedDict
-from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
 import numpy as np
@@ -19,20 +13,14 @@ from dumb_bench.catalogue import Catalogue
 from dumb_bench.data.base import Split
 from dumb_bench.data.images import attacked_images, clean_test_images, targets_of
 from dumb_bench.data.tasks import task_named
-from dumb_bench.errors import DamagedFileError
 from dumb_bench.evaluation import Labels, mean_logits_of
-from dumb_bench.models.predictor import networks
+from dumb_bench.models.parts import Makeup, makeup
 from dumb_bench.models.training import training_images
-from dumb_bench.models.weights import from_bytes
+from dumb_bench.runner.stored_parts import StoredParts
 from dumb_bench.seeding import derive_seed
 from dumb_bench.spec import ImagesSpec, ModelSpec, Plugin, SurrogateSpec
 from dumb_bench.store.store import Store
 from dumb_bench.surrogate import LockedSurrogate
-
-KEPT_MODELS = 64
-"""Networks that a slot keeps; the one used longest ago goes first."""
-
-WEIGHTS = "weights.safetensors"
 
 
 class ImageSet(NamedTuple):
@@ -73,7 +61,8 @@ class SlotState:
         self.device = torch.device(device)
         self._sets: dict[ImagesSpec, ImageSet] = {}
         self._tests: dict[tuple[str, Plugin], ImageSet] = {}
-        self._networks: OrderedDict[str, tuple[nn.Module, ...]] = OrderedDict()
+        self.parts = StoredParts(store, catalogue, self.device)
+        self._makeups: dict[str, Makeup] = {}
         self._clean: dict[tuple[str, ImagesSpec, str], Labels] = {}
         self._training_ids: dict[str, frozenset[tuple[str, str]]] = {}
 
@@ -105,19 +94,17 @@ class SlotState:
         """Return a stored model's networks.
 
         Raises:
-            DamagedFileError: its weights are missing or damaged; `path` is the model's id.
+            DamagedFileError: weights are missing or damaged; `path` is the part's id.
         """
-        if spec.id not in self._networks:
-            try:
-                files, _ = self.store.get_artifact(spec.id)
-                samples = from_bytes(files[WEIGHTS])
-            except (DamagedFileError, KeyError, FileNotFoundError) as error:
-                raise DamagedFileError(spec.id, f"weights cannot be read ({error})") from None
-            self._networks[spec.id] = networks(spec, self.catalogue, samples, device=str(self.device))
-            while len(self._networks) > KEPT_MODELS:
-                self._networks.popitem(last=False)
-        self._networks.move_to_end(spec.id)
-        return self._networks[spec.id]
+        return tuple(
+            network for share in self.makeup(spec).shares for network in self.parts.loaded(share.part).chosen(share)
+        )
+
+    def makeup(self, spec: ModelSpec) -> Makeup:
+        """Return what a model consists of."""
+        if spec.id not in self._makeups:
+            self._makeups[spec.id] = makeup(spec, self.catalogue)
+        return self._makeups[spec.id]
 
     def surrogate(self, spec: SurrogateSpec) -> LockedSurrogate:
         """Return what an attack is given: the networks of a surrogate's models, modified copies of them if asked."""
@@ -152,35 +139,3 @@ class SlotState:
 def labels_of(logits: Tensor) -> Labels:
     """Return the label of each row of logits (N, K): the first of the largest."""
     return np.asarray(logits.argmax(1).cpu().numpy(), dtype=np.int64)
-
-
-@functools.cache
-def library_versions(*extra: str) -> str:
-    """Return the versions of what computes, as JSON."""
-    names = dict.fromkeys(["dumb-bench", "torch", "torchvision", "numpy", *(name.replace("_", "-") for name in extra)])
-    found = {}
-    for name in names:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return json.dumps({"python": platform.python_version(), **found}, sort_keys=True)
-
-
-@functools.cache
-def hardware(device: str) -> str:
-    """Return the processor that computes, in words."""
-    if device.startswith("cuda"):
-        return torch.cuda.get_device_name(torch.device(device))
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    except OSError:
-        names = []
-    return f"{names[0] if names else platform.machine()} ({torch.backends.cpu.get_cpu_capability()})"
-
-
-@functools.cache
-def host() -> str:
-    """Return the name of this machine."""
-    return socket.gethostname()

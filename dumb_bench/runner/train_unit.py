@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,19 +11,19 @@ import pyarrow as pa
 
 from dumb_bench.data.tasks import task_named
 from dumb_bench.evaluation import mean_logits_of
+from dumb_bench.models.cost import total
 from dumb_bench.models.fitting import macro_f1
-from dumb_bench.models.training import train_model
-from dumb_bench.models.weights import to_bytes
-from dumb_bench.runner.slot_state import WEIGHTS, SlotState, hardware, host, labels_of, library_versions
-from dumb_bench.runner.units import CleanSet, CleanUnit, ImagesUnit, TrainUnit
-from dumb_bench.spec import ModelSpec, Plugin
+from dumb_bench.models.parts import Share
+from dumb_bench.models.training import describe_training, train_part
+from dumb_bench.runner.slot_state import SlotState, labels_of
+from dumb_bench.runner.stored_parts import LoadedPart
+from dumb_bench.runner.units import CleanSet, CleanUnit, ImagesUnit, ModelUnit, TrainUnit
+from dumb_bench.spec import ModelSpec, Plugin, to_json
 from dumb_bench.store.rows import as_table
 
 
 def run_images(unit: ImagesUnit, state: SlotState) -> dict[str, pa.Table]:
     """List the images of a set."""
-    import hashlib
-
     spec = unit.images
     split = state.image_set(spec)
     levels = (split.images.cpu() * 255).round().byte().numpy()
@@ -44,28 +45,42 @@ def run_images(unit: ImagesUnit, state: SlotState) -> dict[str, pa.Table]:
 
 
 def run_train(unit: TrainUnit, state: SlotState) -> dict[str, pa.Table]:
-    """Train a model, store its weights, and describe it."""
+    """Train a part of a model and store its weights: no rows."""
+    train_part(unit.part, state.catalogue, state.parts, device=str(state.device))
+    return {}
+
+
+def run_model(unit: ModelUnit, state: SlotState) -> dict[str, pa.Table]:
+    """Describe a trained model."""
     spec = unit.model
-    trained = train_model(spec, state.catalogue, device=str(state.device))
-    meta = state.store.put_artifact(spec.id, {WEIGHTS: to_bytes(trained.samples)}, {"model": spec.id})
+    held = state.makeup(spec)
     clean = clean_rows(spec, unit.clean, unit.key, state)
     columns = {key: value for key, value in spec.columns.items() if key != "id"}
+    records = [state.parts.loaded(part).record for part in held.needs]
+    shares = [(state.parts.loaded(share.part), share) for share in held.shares]
     (own,) = clean_rows(spec, (CleanSet(spec.source, Plugin("float32")),), unit.key, state)  # as they are
     row = {
         "model_id": spec.id,
         "unit_key": unit.key,
         "task": spec.task,
         **columns,
-        **trained.record,
+        **describe_training(spec, state.catalogue),
+        **total(records),
+        "weights_bytes": sum(part.bytes_of(share) for part, share in shares),
         "own_accuracy": own["accuracy"],
         "degenerate": degenerate(own, len(task_named(spec.task, state.catalogue).classes)),
-        "weights_sha256": meta["files"][WEIGHTS]["sha256"],
-        "library_versions": library_versions(),
-        "hardware": hardware(str(state.device)),
-        "host": host(),
-        "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "weights_sha256": weights_digest(shares),
+        **{key: records[-1].get(key) for key in ("library_versions", "hardware", "host", "finished_at")},
     }
     return {"models": as_table("models", [row]), "clean": as_table("clean", clean)}
+
+
+def weights_digest(shares: Sequence[tuple[LoadedPart, Share]]) -> str:
+    """Return what identifies a model's weights: its file's sha256 if that is all of it, else one over all shares."""
+    part, share = shares[0]
+    if len(shares) == 1 and len(part.networks) == len(share.places):
+        return part.sha256
+    return hashlib.sha256(to_json([(part.sha256, share.places) for part, share in shares]).encode()).hexdigest()
 
 
 def run_clean(unit: CleanUnit, state: SlotState) -> dict[str, pa.Table]:

@@ -15,7 +15,8 @@ from dumb_bench.catalogue import all_params
 from dumb_bench.evaluation import Labels
 from dumb_bench.perturbation import ssim
 from dumb_bench.runner.attack_unit import seed_key_of
-from dumb_bench.runner.slot_state import SlotState, hardware, host, labels_of, library_versions
+from dumb_bench.runner.machine import hardware, host, library_versions
+from dumb_bench.runner.slot_state import SlotState, labels_of
 from dumb_bench.runner.units import TuneUnit
 from dumb_bench.spec import TuningSpec, to_json
 from dumb_bench.store.rows import as_table

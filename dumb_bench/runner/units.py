@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from dumb_bench.models.parts import Part
 from dumb_bench.spec import (
     ImagesSpec,
     ModelSpec,
@@ -57,7 +58,31 @@ class ImagesUnit:
 
 @dataclass(frozen=True)
 class TrainUnit:
-    """One model: weights, a `models` row, and its clean predictions."""
+    """A part of the training of one or more models: weights. needs: ids of parts that must be stored before."""
+
+    part: Part
+    needs: tuple[str, ...] = ()
+
+    @cached_property
+    def key(self) -> str:
+        """The unit's key."""
+        return digest({"kind": "train", "model": self.part.id})
+
+    @property
+    def subject(self) -> str:
+        """What a failure of this unit is about."""
+        return self.part.id
+
+    @property
+    def label(self) -> str:
+        """A line for people."""
+        number = f", part {self.part.number + 1}" if self.part.number else ""
+        return f"training {model_label(self.part.spec)}{number}"
+
+
+@dataclass(frozen=True)
+class ModelUnit:
+    """A trained model's `models` row, and its clean predictions."""
 
     model: ModelSpec
     clean: tuple[CleanSet, ...]
@@ -65,7 +90,7 @@ class TrainUnit:
     @cached_property
     def key(self) -> str:
         """The unit's key; which test sets are asked for does not change it."""
-        return digest({"kind": "train", "model": self.model.id})
+        return digest({"kind": "model", "model": self.model.id})
 
     @property
     def subject(self) -> str:
@@ -211,11 +236,12 @@ class AttackUnit:
         return AttackUnit(self.base, tuple(item for item in kept if item.victims), self.expected)
 
 
-Unit = ImagesUnit | TrainUnit | CleanUnit | TuneUnit | AttackUnit
+Unit = ImagesUnit | TrainUnit | ModelUnit | CleanUnit | TuneUnit | AttackUnit
 
 KIND_NAMES: dict[type, str] = {
     ImagesUnit: "images",
     TrainUnit: "train",
+    ModelUnit: "model",
     CleanUnit: "clean",
     TuneUnit: "tune",
     AttackUnit: "attack",
@@ -223,13 +249,15 @@ KIND_NAMES: dict[type, str] = {
 
 
 def kind_of(unit: Unit) -> str:
-    """Return `images`, `train`, `clean`, `tune` or `attack`."""
+    """Return `images`, `train`, `model`, `clean`, `tune` or `attack`."""
     return KIND_NAMES[type(unit)]
 
 
 def model_label(model: ModelSpec) -> str:
     """Return a model in a few words."""
-    return f"{model.architecture.label} / {model.source.label} / {model.balance} / seed {model.seed}"
+    how = "" if model.posterior.name == "point" else f" / {model.posterior.label}"
+    how += f" / {model.samples} samples" if model.samples > 1 else ""
+    return f"{model.architecture.label} / {model.source.label} / {model.balance}{how} / seed {model.seed}"
 
 
 def surrogate_label(surrogate: SurrogateSpec) -> str:

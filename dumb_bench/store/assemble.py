@@ -142,6 +142,10 @@ def _with(part: pa.Table, columns: Mapping[str, list[Any]]) -> pa.Table:
     return part
 
 
+_NO_COLUMNS = ("task", "clean", "weights", "parts", "draw")
+"""What a plan says of a victim that is no column `victim_*`."""
+
+
 def _infeasible(row: PlannedRow, plan: Document) -> list[dict[str, Any]]:
     """Return the rows of tests that no strength was feasible for: no image was scored, every count is 0."""
     victim = plan["models"][row.victim]
@@ -159,7 +163,7 @@ def _infeasible(row: PlannedRow, plan: Document) -> list[dict[str, Any]]:
                 "control": row.set["control"],
                 "copied": row.set["free"],
                 **_surrogate_columns(holder, plan),
-                **{f"victim_{key}": value for key, value in victim.items() if key not in ("task", "clean")},
+                **{f"victim_{key}": value for key, value in victim.items() if key not in _NO_COLUMNS},
                 **relate(members, victim)._asdict(),
                 **dict.fromkeys(("n_images", "n_victim_correct", "n_victim_correct_raw", "n_success"), 0),
             }
@@ -181,6 +185,10 @@ def standing_failures(
         if row.rule == PENDING:
             for sweep in [plan["tunings"][tuning] for tuning in row.tunings]:
                 lost_tunings[sweep] = lost_tunings.get(sweep, 0) + 1
+    untrained: dict[str, list[str]] = {}
+    for name, model in plan["models"].items():
+        for part in model.get("parts", [name]) if name not in trained else ():
+            untrained.setdefault(part, []).append(name)
     images = set(plan["image_units"])
     newest: dict[tuple[str, str], dict[str, Any]] = {}
     for failure in sorted(store.failure_rows(), key=lambda row: (row["finished_at"], row["unit_key"])):
@@ -190,8 +198,10 @@ def standing_failures(
         subject, kind = failure["subject"], failure["kind"]
         if kind == "attack" and subject in lost_sets:
             kept.append({**failure, "tests_missing": lost_sets[subject]})
-        elif kind == "train" and subject in plan["models"] and subject not in trained:
-            kept.append({**failure, "tests_missing": lost_victims.get(subject, 0)})
+        elif kind == "train" and (lost := untrained.get(subject)):
+            kept.append({**failure, "tests_missing": sum(lost_victims.get(model, 0) for model in lost)})
+        elif kind == "model" and subject in plan["models"] and subject not in trained:
+            kept.append({**failure, "tests_missing": 0})
         elif kind == "tune" and subject in lost_tunings:
             kept.append({**failure, "tests_missing": lost_tunings[subject]})
         elif (kind == "clean" and subject.removeprefix("clean-") in plan["models"]) or (

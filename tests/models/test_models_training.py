@@ -67,7 +67,7 @@ def test_the_record_is_the_schema_s_training_columns():
     samples, record = train_model(SPEC, Catalogue())
     names = MODELS.names
     columns = names[names.index("recipe_params") : names.index("curve_validation_f1") + 1]
-    assert list(record) == columns
+    assert set(record) == set(columns) - {"weights_bytes"}
     assert (record["epochs"], record["curve_epoch"]) == (2, [1, 2])
     assert record["selected_epoch"] in (1, 2)
     assert (record["train_images"], record["train_counts"]) == (375, [75, 300])

@@ -9,6 +9,7 @@ from dumb_bench.models.training import train_model
 from dumb_bench.models.weights import to_bytes
 from dumb_bench.posteriors.base import History
 from dumb_bench.posteriors.deep_ensemble import deep_ensemble
+from dumb_bench.posteriors.point import trained_point
 from dumb_bench.recipes import RECIPES, resolve_recipe
 from dumb_bench.spec import ModelSpec, Plugin
 from dumb_bench.surrogate import LockedSurrogate
@@ -24,7 +25,20 @@ def trained(name, **params):
     return train_model(dataclasses.replace(SPEC, posterior=posterior), CATALOGUE)
 
 
-def test_members_are_built_and_trained_with_their_own_number():
+def test_members_are_points_of_their_own_number():
+    calls = []
+
+    class Problem:
+        def point(self, member=0):
+            calls.append(member)
+            return {"weight": torch.full((1,), float(member))}
+
+    samples = deep_ensemble(Problem(), members=3)
+    assert (samples.kind, [float(state["weight"]) for state in samples.states]) == ("samples", [0.0, 1.0, 2.0])
+    assert calls == [0, 1, 2]
+
+
+def test_a_point_is_built_and_trained_with_its_member_s_number():
     calls = []
 
     class Problem:
@@ -36,9 +50,8 @@ def test_members_are_built_and_trained_with_their_own_number():
             calls.append(("fit", options))
             return History((), 0)
 
-    samples = deep_ensemble(Problem(), members=3)
-    assert (samples.kind, len(samples.states)) == ("samples", 3)
-    assert calls == [call for member in range(3) for call in (("build", member), ("fit", {"member": member}))]
+    trained_point(Problem(), 2)
+    assert calls == [("build", 2), ("fit", {"member": 2})]
 
 
 def test_the_first_member_is_point_and_a_shorter_ensemble_a_prefix_bit_for_bit():

@@ -5,7 +5,7 @@ from torch import nn
 from dumb_bench.catalogue import Catalogue
 from dumb_bench.errors import InputError
 from dumb_bench.posteriors.base import History, WeightSamples, cosine, state_of
-from dumb_bench.posteriors.point import point
+from dumb_bench.posteriors.point import point, trained_point
 
 
 class Problem:
@@ -24,6 +24,9 @@ class Problem:
         with torch.no_grad():
             network.weight += 1
         return History((), 0)
+
+    def point(self, member=0):
+        return trained_point(self, member)
 
 
 def test_point_is_one_network_trained_once():

@@ -9,7 +9,7 @@ from dumb_bench.catalogue import Catalogue
 from dumb_bench.errors import InputError
 from dumb_bench.grid_file import parse_grid
 from dumb_bench.runner.describe import EMPTY
-from dumb_bench.runner.outstanding import outstanding, tasks_of
+from dumb_bench.runner.outstanding import outstanding, parts_of, tasks_of
 from dumb_bench.runner.plan import Plan, build_plan
 from dumb_bench.runner.plan_file import plan_document
 from dumb_bench.runner.units import AttackUnit, TrainUnit
@@ -85,9 +85,10 @@ def test_ids_are_all_different_and_the_document_has_every_row() -> None:
 
 
 def test_an_attack_waits_for_its_surrogate_and_its_victims() -> None:
-    units = outstanding(plan(mini_grid()), EMPTY, CATALOGUE).units
+    made = plan(mini_grid())
+    units = outstanding(made, EMPTY, CATALOGUE).units
     training = {unit.key for unit in units if isinstance(unit, TrainUnit)}
-    for unit, task in zip(units, tasks_of(units), strict=True):
+    for unit, task in zip(units, tasks_of(units, parts_of(made)), strict=True):
         if isinstance(unit, AttackUnit):
             assert set(task.wants) == training
             assert len(task.needs) == (1 if unit.base.surrogate else 0)

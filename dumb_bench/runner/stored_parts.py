@@ -1,0 +1,102 @@
+"""Trained parts in the store, and ready in memory."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import OrderedDict
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from dumb_bench.catalogue import Catalogue
+from dumb_bench.errors import DamagedFileError
+from dumb_bench.models.parts import Part, Share
+from dumb_bench.models.predictor import networks
+from dumb_bench.models.training import TrainedModel
+from dumb_bench.models.weights import from_bytes, to_bytes
+from dumb_bench.runner.machine import hardware, host, library_versions
+from dumb_bench.store.store import Store
+
+KEPT_NETWORKS = 64
+"""Networks that a slot keeps; the part used longest ago goes first."""
+
+WEIGHTS = "weights.safetensors"
+
+
+class LoadedPart(NamedTuple):
+    """A part, ready to be used.
+
+    networks: one a sample; a single one where it is stochastic. sample_bytes: of the weights and buffers of a sample.
+    record: what its training took and where it was done.
+    """
+
+    networks: tuple[nn.Module, ...]
+    stochastic: bool
+    sample_bytes: int
+    sha256: str
+    record: dict[str, Any]
+
+    def chosen(self, share: Share) -> tuple[nn.Module, ...]:
+        """Return the networks of a model's share; a stochastic one as often as it has samples."""
+        if self.stochastic:
+            return self.networks * len(share.places)
+        return tuple(self.networks[place] for place in share.places)
+
+    def bytes_of(self, share: Share) -> int:
+        """Return the bytes of a share's weights."""
+        return self.sample_bytes * (1 if self.stochastic else len(share.places))
+
+
+class StoredParts:
+    """The trained parts of a store; behaves as `training.Kept` where training asks for them.
+
+    Raises (all methods that read):
+        DamagedFileError: weights are missing or damaged; `path` is the part's id.
+    """
+
+    def __init__(self, store: Store, catalogue: Catalogue, device: torch.device) -> None:
+        self._store = store
+        self._catalogue = catalogue
+        self._device = device
+        self._loaded: OrderedDict[str, LoadedPart] = OrderedDict()
+
+    def get(self, name: str) -> TrainedModel | None:
+        """Return a part's weights and record, None where it is not there."""
+        if not self._store.has_artifact(name):
+            return None
+        return self._read(name)[0]
+
+    def __setitem__(self, name: str, part: TrainedModel) -> None:
+        """Store a part, and where and with what it was trained."""
+        about = {
+            "library_versions": library_versions(),
+            "hardware": hardware(str(self._device)),
+            "host": host(),
+            "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        self._store.put_artifact(name, {WEIGHTS: to_bytes(part.samples)}, {"record": {**part.record, **about}})
+        self._loaded.pop(name, None)
+
+    def loaded(self, part: Part) -> LoadedPart:
+        """Return a part's networks, which are kept warm."""
+        if part.id not in self._loaded:
+            trained, sha256 = self._read(part.id)
+            spec = dataclasses.replace(part.spec, samples=len(trained.samples.states))
+            found = networks(spec, self._catalogue, trained.samples, device=str(self._device))
+            size = sum(tensor.nbytes for tensor in trained.samples.states[0].values())
+            stochastic = trained.samples.kind == "dropout"
+            self._loaded[part.id] = LoadedPart(found, stochastic, size, sha256, trained.record)
+            while len(self._loaded) > 1 and sum(len(item.networks) for item in self._loaded.values()) > KEPT_NETWORKS:
+                self._loaded.popitem(last=False)
+        self._loaded.move_to_end(part.id)
+        return self._loaded[part.id]
+
+    def _read(self, name: str) -> tuple[TrainedModel, str]:
+        try:
+            files, meta = self._store.get_artifact(name)
+            samples = from_bytes(files[WEIGHTS])
+        except (DamagedFileError, KeyError, FileNotFoundError) as error:
+            raise DamagedFileError(name, f"weights cannot be read ({error})") from None
+        return TrainedModel(samples, meta.get("record", {})), meta["files"][WEIGHTS]["sha256"]
