@@ -27,7 +27,7 @@ KINDS: dict[str, tuple[str, frozenset[str]]] = {
     "attacks": (
         "dumb_bench.attacks",
         frozenset({"base", "craft", "features", "gradients", "iterative", "tuning", "torchattacks_call"})
-        | {"foreign", "foreign_parameters", "foreign_rows"}
+        | {"foreign", "foreign_parameters", "foreign_rows", "recording"}
         | {"torchattacks_table", "art_refused", "transferattack_table"},
     ),
     "sources": ("dumb_bench.data", frozenset({"base", "balance", "digits", "tasks", "images"})),

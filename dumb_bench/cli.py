@@ -181,21 +181,21 @@ def _plan_text(found: dict[str, Any]) -> str:
     from dumb_bench.wording import bytes_text, seconds_text
 
     cost = found["estimate"]
-    total = found["tests"] + found["control_tests"]
+    total = found["tests"] + found["step_tests"] + found["control_tests"]
     trained = f"; {found['trainings']:,} trainings" if found["trainings"] != found["models"] else ""
     roles = f"({found['surrogates']:,} surrogates, {found['victims']:,} victims{trained})"
     stages = ("training", "crafting", "scoring")
-    spent = sum(cost[key] for key in stages)
     parts = ", ".join(f"{seconds_text(cost[key])} {key}" for key in stages)
     lines = [
         f"{found['name']}: {total:,} rows in tests = {found['tests']:,} tests + "
-        f"{found['control_tests']:,} of the controls",
+        + (f"{found['step_tests']:,} of intermediate steps + " if found["step_tests"] else "")
+        + f"{found['control_tests']:,} of the controls",
         f"  models             {found['models']:>12,}   {roles}",
         f"  adversarial sets   {found['adversarial_sets']:>12,}   (each made once)",
         f"  units              {found['units']:>12,}   of which {found['done']:,} are done",
         f"  rows stored        {found['tests_done']:>12,}",
         f"  sets made again    {found['recrafted']:>12,}   (stored before, crafted again for new rows)",
-        f"  CPU time, one core {seconds_text(spent):>12}   about, without start-up: {parts}",
+        f"  CPU time, one core {seconds_text(sum(cost[key] for key in stages)):>12}   about, without start-up: {parts}",
         f"  disk               {bytes_text(cost['table_bytes'] + cost['weight_bytes']):>12}   about",
     ]
     lines += [f"  left out: {item['what']}: {item['reason']}" for item in found["refused"]]

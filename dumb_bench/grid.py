@@ -203,11 +203,15 @@ class Tune(_Table):
 
 
 class AttackEntry(_Table):
-    """One attack of the grid; with neither `strength` nor `tune` its default strengths are used."""
+    """One attack of the grid; with neither `strength` nor `tune` its default strengths are used.
+
+    record_steps: after which the images are scored too, beside those after the last.
+    """
 
     name: str
     strength: Axis[Strength] | None = None
     tune: Tune | None = None
+    record_steps: Axis[Annotated[int, Field(ge=1)]] | None = None
     targeted: bool = False
     params: dict[str, Any] = {}
     attack_seed: Axis[Seed] = [0]

@@ -47,9 +47,11 @@ def digest(value: Any) -> str:
     return hashlib.sha256(to_json(value).encode()).hexdigest()[:ID_LENGTH]
 
 
-def id_of_attack(set_id: str, strength: float | None, delivery: str) -> str:
-    """Return the id of one row of `attacks`: a set at one strength under one delivery."""
+def id_of_attack(set_id: str, strength: float | None, delivery: str, step: int | None = None) -> str:
+    """Return the id of one row of `attacks`: a set at one strength under one delivery, after all steps or after one."""
     text = f"attack|{set_id}|{'' if strength is None else repr(float(strength))}|{delivery}"
+    if step is not None:
+        text += f"|step {step}"
     return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
 
 

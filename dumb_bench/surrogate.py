@@ -101,7 +101,8 @@ class LockedSurrogate(nn.Module):
         attack keeps itself, temporary memory. The global generators are left as they were.
         """
         members = list({id(member): member for member in self.members}.values())
-        own: dict[int, int] = {tensor.data_ptr(): tensor.nbytes for member in members for tensor in member.state_dict().values()}
+        tensors = [tensor for member in members for tensor in member.state_dict().values()]
+        own: dict[int, int] = {tensor.data_ptr(): tensor.nbytes for tensor in tensors}
         devices = [image.device] if image.device.type == "cuda" else []
         saved: list[int] = []
         for member in members:

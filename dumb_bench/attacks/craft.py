@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from dumb_bench.attacks.base import AttackInfo
+from dumb_bench.attacks.recording import Iterate, recording
 from dumb_bench.catalogue import Entry, all_params
 from dumb_bench.errors import AttackError
 from dumb_bench.perturbation import TOLERANCE, norm_of, project
@@ -31,7 +32,8 @@ class Crafted(NamedTuple):
     images: (N, C, H, W) float32 in [0, 1], within the budget. budget_violation: how far the attack's own output left
     its budget at most, before projection, in the norm's unit. box_violation: how far it left [0, 1]. budget_reached:
     whether every image's norm equals the strength to 1e-6; None where the attack does not promise it. forwards,
-    backwards: images passed through the surrogate. seconds: wall time.
+    backwards: images passed through the surrogate. seconds: wall time. recorded: the images after each
+    intermediate step that was asked for, guarded alike; budget_reached is None there, the cost is that up to the step.
     """
 
     images: Tensor
@@ -42,6 +44,7 @@ class Crafted(NamedTuple):
     forwards: int
     backwards: int
     seconds: float
+    recorded: tuple[Crafted, ...] = ()
 
 
 @contextmanager
@@ -71,6 +74,7 @@ def craft(
     chunk: int,
     seed_key: Sequence[str | int],
     targets: Tensor | None = None,
+    steps: Sequence[int] = (),
 ) -> Iterator[Crafted]:
     """Make an adversarial set at every strength, one after the other, so that one at a time is in memory.
 
@@ -83,17 +87,23 @@ def craft(
         chunk: images of one call of the attack; with `seed_key` it fixes the random numbers.
         seed_key: what the seeds derive from: (surrogate, attack, image source), never strength or victim.
         targets: (N,) int64 where the attack is targeted.
+        steps: after which the images are recorded too, each from 1 to below the attack's parameter `steps`; they are in
+            memory together. The images and their random numbers stay the same.
 
     What the strengths of an attack with a `path` share is computed with the first of them, and counted there.
 
     Raises:
-        AttackError: wrong shape or type, not finite, or the surrogate was changed.
+        AttackError: wrong shape or type, not finite, the surrogate was changed, or its steps cannot be recorded.
     """
     info: AttackInfo = attack.info
     settings = all_params(attack, params)
     snapshot = surrogate.snapshot() if surrogate is not None else None
     parts = [slice(start, start + chunk) for start in range(0, len(images), chunk)]
     paths: dict[int, Callable[[float], Tensor]] = {}
+    name = attack.plugin.name
+
+    def spent() -> Cost:
+        return surrogate.cost if surrogate is not None else Cost(0, 0)
 
     def call(number: int, strength: float | None) -> Any:
         part = parts[number]
@@ -111,19 +121,44 @@ def craft(
 
     for strength in strengths:
         started = time.perf_counter()
-        before = surrogate.cost if surrogate is not None else Cost(0, 0)
+        before = spent()
+        pieces: list[Tensor] = []
+        iterates: list[dict[int, Iterate]] = []
         try:
-            pieces = [
-                _checked(attack.plugin.name, call(number, strength), images[part]) for number, part in enumerate(parts)
-            ]
+            for number, part in enumerate(parts):
+                with recording(steps, spent) as found:
+                    output = call(number, strength)
+                pieces.append(_checked(name, output, images[part]))
+                if steps:
+                    iterates.append(found.handed_out(name, settings.get("steps", 0), pieces[-1]))
         finally:
             changed = snapshot.restore() if snapshot is not None else None
         if changed:
-            raise AttackError(f"attack {attack.plugin.name!r} changed its surrogate: {changed}")
-        after = surrogate.cost if surrogate is not None else Cost(0, 0)
+            raise AttackError(f"attack {name!r} changed its surrogate: {changed}")
+        after = spent()
         forwards, backwards = after.forwards - before.forwards, after.backwards - before.backwards
         seconds = time.perf_counter() - started
-        yield bounded(torch.cat(pieces), images, info, strength, settings, forwards, backwards, seconds)
+        last = bounded(torch.cat(pieces), images, info, strength, settings, forwards, backwards, seconds)
+        recorded = tuple(
+            _recorded(name, [each.pop(step) for each in iterates], images, info, strength, settings) for step in steps
+        )
+        yield last._replace(recorded=recorded)
+
+
+def _recorded(
+    name: str,
+    found: Sequence[Iterate],
+    clean: Tensor,
+    info: AttackInfo,
+    strength: float | None,
+    settings: Mapping[str, Any],
+) -> Crafted:
+    """Return what was recorded of each chunk after a step, guarded as what the attack returns."""
+    images = _checked(name, torch.cat([each.images for each in found]), clean)
+    forwards, backwards = (sum(values) for values in zip(*(each.cost for each in found), strict=True))
+    seconds = sum(each.seconds for each in found)
+    made = bounded(images, clean, info, strength, settings, forwards, backwards, seconds)
+    return made._replace(budget_reached=None)
 
 
 def _checked(name: str, output: Any, clean: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from dumb_bench.attacks.base import REFERENCE_STEP, Norm
+from dumb_bench.attacks.recording import Loop
 from dumb_bench.attacks.views.base import Scene, View
 from dumb_bench.errors import InputError
 from dumb_bench.perturbation import project
@@ -125,6 +126,8 @@ def iterate(
     start: (N, C, H, W) where to begin; None for the images, or with random_start a random point of the ball.
     direction: of a step, by default the norm's steepest one.
 
+    The images after each step can be recorded (`recording.py`).
+
     Steps are summed up in float64: in float32 hundreds of small ones would miss the budget by more than its tolerance.
     """
     size = eps / max(steps, 1) if step is None else step
@@ -133,8 +136,10 @@ def iterate(
         start = start_in(images, eps, norm, generator) if random_start else images
     adversarial = start.double()
     momentum = torch.zeros_like(adversarial)
-    for _ in range(steps):
+    loop = Loop(steps, images.dtype)
+    for number in range(1, steps + 1):
         found = estimate(adversarial.to(images.dtype), momentum, gradient)
         momentum = decay * momentum + unit_l1(found)
         adversarial = project(adversarial + size * towards(momentum), images, norm, eps)
-    return adversarial.to(images.dtype)
+        loop.note(number, adversarial)
+    return loop.end(adversarial.to(images.dtype))

@@ -32,12 +32,13 @@ class Gate(NamedTuple):
 
 
 def gates(results: Results) -> list[Gate]:
-    """Return every gate, in the order shown."""
+    """Return every gate, in the order shown. Intermediate steps are left out."""
+    attacks = results.attacks[results.attacks["step"].isna()]
     return [
         identity(results.tests),
-        own_surrogate(results.attacks, results.tests),
-        budget(results.attacks),
-        delivered(results.attacks),
+        own_surrogate(attacks, results.tests),
+        budget(attacks),
+        delivered(attacks),
         healthy(results.models),
         failures(results.failures, len(results.tests)),
         complete(results),

@@ -26,6 +26,8 @@ def size(results: Results, tests: pd.DataFrame) -> list[Size]:
     attack = tests[tests["role"] == "attack"]
     counts = results.meta.counts
     all_rows = results.tests[results.tests["step"].isna()]
+    between = len(results.tests) - len(all_rows)
+    sets = int(results.attacks["step"].isna().sum())
     control = all_rows["control"].fillna(False).astype(bool)
 
     def planned(name: str, present: int) -> str:
@@ -49,7 +51,7 @@ def size(results: Results, tests: pd.DataFrame) -> list[Size]:
         Size("models", f"{len(results.models):,}", planned("models", len(results.models))),
         Size("surrogates", f"{tests['surrogate_id'].nunique():,}"),
         Size("victims", f"{tests['victim_id'].nunique():,}"),
-        Size("adversarial sets", f"{len(results.attacks):,}", "one a surrogate, attack, strength, image source"),
+        Size("adversarial sets", f"{sets:,}", "one a surrogate, attack, strength, image source"),
         Size("tests", f"{int((~control).sum()):,}", planned("tests", int((~control).sum()))),
         Size("control tests", f"{int(control.sum()):,}", controls),
         Size(
@@ -58,6 +60,7 @@ def size(results: Results, tests: pd.DataFrame) -> list[Size]:
             f"victim right when clean: {right.min():.0f} to {right.max():.0f}" if len(right) else "",
         ),
         Size("left out", f"{undefined:,}", "tests whose victim gets no clean image right"),
+        *([Size("intermediate", f"{between:,}", "tests of earlier steps: in the tables, not here")] if between else []),
         *([Size("infeasible", f"{infeasible:,}", "tests for which no strength keeps the SSIM")] if infeasible else []),
         Size("failed units", f"{len(results.failures):,}"),
     ]

@@ -25,10 +25,10 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "finished_at",
     ),
     "attacks": (
-        "attack_id", "surrogate_id", "attack", "attack_params", "attack_library", "norm", "strength", "strength_unit",
-        "targeted", "image_source", "delivery", "n_images", "linf", "l2", "linf_delivered", "l2_delivered", "mean_ssim",
-        "n_surrogate_correct", "n_surrogate_fooled", "budget_violation", "box_violation", "budget_reached", "forwards",
-        "backwards", "seconds", "library_versions", "hardware", "finished_at",
+        "attack_id", "surrogate_id", "attack", "attack_params", "attack_library", "norm", "strength", "step",
+        "strength_unit", "targeted", "image_source", "delivery", "n_images", "linf", "l2", "linf_delivered",
+        "l2_delivered", "mean_ssim", "n_surrogate_correct", "n_surrogate_fooled", "budget_violation", "box_violation",
+        "budget_reached", "forwards", "backwards", "seconds", "library_versions", "hardware", "finished_at",
     ),
     "tests": (
         "test_id", "attack_id", "task", *(f"surrogate_{key}" for key in _SURROGATE), "attack", "attack_params",

@@ -52,26 +52,24 @@ def run_attack(unit: AttackUnit, state: SlotState) -> dict[str, pa.Table]:
     surrogate = state.surrogate(spec.surrogate) if spec.surrogate else None
     batch = min(spec.attack.chunk, len(images.images))
     memory = surrogate.memory_bytes(images.images[:1], batch) if surrogate else None
+    steps = sorted({item.step for item in unit.wanted if item.step is not None})
     made = craft(
         entry, surrogate, images.images, images.labels, strengths,
         params=spec.attack.attack.as_dict(), chunk=spec.attack.chunk, seed_key=seed_key,
-        targets=images.aim(spec.attack.targeted),
+        targets=images.aim(spec.attack.targeted), steps=steps,
     )  # fmt: skip
     rows: dict[str, list[dict[str, Any]]] = {"attacks": [], "tests": [], "predictions": []}
     expected = {attack_id: (known, stored) for attack_id, known, stored in unit.expected}
     for strength, crafted in zip(strengths, made, strict=True):
         here = [item for item in unit.wanted if item.strength == strength]
-        forms = {"": crafted}
+        forms: dict[str | int, Crafted] = {"": crafted, **dict(zip(steps, crafted.recorded, strict=True))}
+        for final in {item.final_id for item in here if item.step is not None} & expected.keys():
+            _compare(unit, final, crafted, expected)
         if any(item.set.control for item in here):
             forms["delta_swap"] = delta_swap(crafted, images.images, images.labels, norm, seed_key=seed_key)
         for item in here:
-            form = forms[item.set.control]
-            sha256 = hashlib.sha256(form.images.cpu().numpy().tobytes()).hexdigest()
-            known, stored = expected.get(item.attack_id, (sha256, False))
-            if known != sha256:
-                raise AttackError(
-                    f"{unit.label}: crafted again it differs from the stored set ({sha256[:12]}, stored {known[:12]})"
-                )
+            form = forms[item.set.control if item.step is None else item.step]
+            sha256, stored = _compare(unit, item.attack_id, form, expected)
             delivered = state.deliver(form.images, item.delivery.name)
             answer = _ask(item, images, delivered, state)
             common = _common(unit, item, entry, settings, norm)
@@ -83,6 +81,19 @@ def run_attack(unit: AttackUnit, state: SlotState) -> dict[str, pa.Table]:
                 rows["tests"].append(test)
                 rows["predictions"].append(prediction)
     return {name: as_table(name, found) for name, found in rows.items()}
+
+
+def _compare(
+    unit: AttackUnit, attack_id: str, crafted: Crafted, expected: Mapping[str, tuple[str, bool]]
+) -> tuple[str, bool]:
+    """Return the sha256 of a set, which must be that of the stored one, and whether its row is stored."""
+    sha256 = hashlib.sha256(crafted.images.cpu().numpy().tobytes()).hexdigest()
+    known, stored = expected.get(attack_id, (sha256, False))
+    if known != sha256:
+        raise AttackError(
+            f"{unit.label}: crafted again it differs from the stored set ({sha256[:12]}, stored {known[:12]})"
+        )
+    return sha256, stored
 
 
 def seed_key_of(
@@ -123,6 +134,7 @@ def _common(
         "attack_seed": spec.attack.seed,
         "norm": norm,
         "strength": item.strength,
+        "step": item.step,
         "targeted": spec.attack.targeted,
         "image_source": spec.images.source.label,
         "delivery": item.delivery.name,

@@ -52,12 +52,13 @@ def estimate(plan: Plan, catalogue: Catalogue) -> Estimate:
     rows = 0
     for item in plan.sets:
         images = item.spec.images.per_class * len(task_named(item.spec.images.task, catalogue).classes)
-        looks = images * item.most * len(plan.deliveries)
+        sets = item.most * (1 + len(item.steps))
+        looks = images * sets * len(plan.deliveries)
         scoring += looks * sum(
             costs[plan.victims[name].task, plan.victims[name].architecture][0] * plan.victims[name].samples
             for name in item.victims
         )
-        rows += item.most * len(plan.deliveries) * len(item.victims) * images
+        rows += sets * len(plan.deliveries) * len(item.victims) * images
         if item.spec.surrogate is not None and not item.spec.control:
             crafting += _crafting(item.spec.attack, item.spec.surrogate, images, item.most, costs, catalogue)
     for tuning in plan.tunings.values():
@@ -65,8 +66,7 @@ def estimate(plan: Plan, catalogue: Catalogue) -> Estimate:
         points = len(tuning.tune.over)
         strengths = points if tuning.tune.search == "full" else points.bit_length()
         crafting += _crafting(tuning.attack, tuning.surrogate, images, strengths, costs, catalogue)
-    tests = plan.counts["tests"] + plan.counts["control_tests"]
-    table = int(30 * tests + rows * (2.0 if plan.grid.output.margins else 0.3))
+    table = int(30 * plan.test_rows + rows * (2.0 if plan.grid.output.margins else 0.3))
     return Estimate(training, crafting, scoring, table, weights)
 
 

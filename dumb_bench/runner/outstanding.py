@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from itertools import product
 from typing import NamedTuple
 
 from dumb_bench.catalogue import Catalogue
@@ -26,12 +27,12 @@ from dumb_bench.store.store import Store
 
 
 class Index(NamedTuple):
-    """What a store holds, by id."""
+    """What a store holds, by id; of sets, by (set, strength, step), the sha256."""
 
     keys: frozenset[str]
     tests: frozenset[str]
     attacks: frozenset[str]
-    sets: dict[tuple[str, float | None], str]
+    sets: dict[tuple[str, float | None, int | None], str]
     models: frozenset[str]
     parts: frozenset[str]
     clean: frozenset[tuple[str, str]]
@@ -55,7 +56,7 @@ def read_index(store: Store, parts: Iterable[str]) -> Index:
     found = store.read_many(
         {
             "tests": ["test_id"],
-            "attacks": ["attack_id", "set_id", "strength", "set_sha256"],
+            "attacks": ["attack_id", "set_id", "strength", "step", "set_sha256"],
             "models": ["model_id"],
             "clean": ["model_id", "test_set"],
             "tunings": ["tuning_id", "strength"],
@@ -66,7 +67,7 @@ def read_index(store: Store, parts: Iterable[str]) -> Index:
         keys=store.keys(),
         tests=frozenset(found["tests"].column("test_id").to_pylist()),
         attacks=frozenset(attacks.column("attack_id").to_pylist()),
-        sets={(row["set_id"], row["strength"]): row["set_sha256"] for row in attacks.to_pylist()},
+        sets={(row["set_id"], row["strength"], row["step"]): row["set_sha256"] for row in attacks.to_pylist()},
         models=frozenset(found["models"].column("model_id").to_pylist()),
         parts=frozenset(name for name in parts if store.has_artifact(name)),
         clean=frozenset(zip(*(clean.column(name).to_pylist() for name in clean.column_names), strict=True)),
@@ -101,25 +102,27 @@ def outstanding(plan: Plan, index: Index, catalogue: Catalogue) -> Outstanding:
         chosen = [index.tunings[name] for name in item.tunings if name in index.tunings]
         if item.spec.attack_name != "sign_noise":  # rows of what no strength is feasible for need no work
             done += chosen.count(None) * len(item.victims) * len(plan.deliveries)
+        facing = tuple(plan.victims[victim] for victim in item.victims)
         for strength, holders in item.made(index.tunings):
-            for delivery in plan.deliveries:
-                row = Wanted(item.spec, strength, delivery, tuple(plan.victims[victim] for victim in item.victims))
+            for delivery, step in product(plan.deliveries, (None, *item.steps)):
+                row = Wanted(item.spec, strength, delivery, facing, step)
                 kept = tuple(
                     victim for victim, test in zip(row.victims, row.test_ids, strict=True) if test not in index.tests
                 )
                 done += (len(row.victims) - len(kept)) * len(holders)
                 if kept and row.attack_id not in planned:
                     planned.add(row.attack_id)  # a chosen strength may be one of the grid's, or another surrogate's
-                    wanted.setdefault(base.id, []).append(Wanted(item.spec, strength, delivery, kept))
+                    wanted.setdefault(base.id, []).append(Wanted(item.spec, strength, delivery, kept, step))
     recrafted = 0
     for key, rows in wanted.items():
-        made = {(row.set.id, row.strength): row.attack_id for row in rows if (row.set.id, row.strength) in index.sets}
-        recrafted += len(made)
-        expected = tuple(
-            (row.attack_id, index.sets[row.set.id, row.strength], row.attack_id in index.attacks)
+        known = {
+            (row.set.id, row.strength, name): index.sets[row.set.id, row.strength, step]
             for row in rows
-            if (row.set.id, row.strength) in made
-        )
+            for name, step in ((row.attack_id, row.step), (row.final_id, None))
+            if (row.set.id, row.strength, step) in index.sets
+        }
+        recrafted += len({(made, strength) for made, strength, _ in known})
+        expected = tuple((name, sha256, name in index.attacks) for (_, _, name), sha256 in known.items())
         units.append(AttackUnit(bases[key], tuple(rows), expected))
     return Outstanding(tuple(units), done, recrafted, len(open_tunings))
 

@@ -38,7 +38,7 @@ class PlannedSet:
     """An adversarial set with its strengths, its victims, and the surrogates whose rows it gives.
 
     tunings: where the strength is chosen for each surrogate, the choices' ids beside `surrogates`; then `strengths` are
-    those it is chosen from, and each surrogate has the rows of one.
+    those it is chosen from, and each surrogate has the rows of one. steps: after which the images are scored too.
     """
 
     spec: SetSpec
@@ -46,6 +46,7 @@ class PlannedSet:
     victims: tuple[str, ...]
     surrogates: tuple[str, ...]
     tunings: tuple[str, ...] = ()
+    steps: tuple[int, ...] = ()
 
     @property
     def most(self) -> int:
@@ -99,13 +100,13 @@ class Plan:
         return tuple(item.source for item in self.image_sets if item.task == task)
 
     def rows(self, item: PlannedSet) -> int:
-        """Return the number of `tests` rows of a set; an upper bound for the noise of chosen strengths."""
+        """Return the number of `tests` rows of a set, without steps; an upper bound for noise of chosen strengths."""
         strengths = 1 if item.tunings else len(item.strengths)
         return strengths * len(self.deliveries) * len(item.victims) * len(item.surrogates)
 
     @property
     def counts(self) -> dict[str, int]:
-        """The counts that `plan` prints; `tests` and `control_tests` together are the rows of the table `tests`."""
+        """The counts that `plan` prints; `tests`, `step_tests` and `control_tests` together are the table `tests`."""
         return {
             "models": len(self.models),
             "trainings": len(self.parts),
@@ -115,7 +116,14 @@ class Plan:
             "tunings": len(self.tunings),
             "tests": sum(self.rows(item) for item in self.sets if not item.control),
             "control_tests": sum(self.rows(item) for item in self.sets if item.control),
+            "step_tests": sum(self.rows(item) * len(item.steps) for item in self.sets),
         }
+
+    @property
+    def test_rows(self) -> int:
+        """The rows of the table `tests`."""
+        counts = self.counts
+        return sum(counts[key] for key in ("tests", "step_tests", "control_tests"))
 
 
 def build_plan(grid: Grid, catalogue: Catalogue, where: str = "grid", max_tests: int = MAX_TESTS) -> Plan:
@@ -157,7 +165,7 @@ def build_plan(grid: Grid, catalogue: Catalogue, where: str = "grid", max_tests:
         grid, models, surrogates, victims, tuple(sets), tuple(images.values()), deliveries, tuple(refused), tunings,
         makeups,
     )  # fmt: skip
-    total = plan.counts["tests"] + plan.counts["control_tests"]
+    total = plan.test_rows
     if total > max_tests:
         raise InputError(
             f"{where}: asks for {total:,} tests, more than {max_tests:,}; shorten an axis or raise --max-tests"
@@ -195,7 +203,9 @@ def _check_size(grid: Grid, max_tests: int) -> None:
                 "shorten an axis"
             )
     strengths = sum(
-        (len(entry.strength or [0.0]) + (entry.tune is not None)) * len(entry.attack_seed) for entry in grid.attacks
+        (len(entry.strength or [0.0]) * (1 + len(entry.record_steps or ())) + (entry.tune is not None))
+        * len(entry.attack_seed)
+        for entry in grid.attacks
     )
     least = surrogates * models["victims"] * strengths * len(grid.images.deliveries) // len(grid.task)
     if least > max_tests:
@@ -246,7 +256,8 @@ def _sets(
                 swapped = dataclasses.replace(spec, control="delta_swap")
                 for each in (spec, swapped):
                     if item.strengths:
-                        yield PlannedSet(each, item.strengths, facing, (surrogate.id,))
+                        steps = () if each.control else item.steps
+                        yield PlannedSet(each, item.strengths, facing, (surrogate.id,), steps=steps)
                     if item.tune is not None:
                         name = _tuning(item, surrogate, catalogue, tunings)
                         yield PlannedSet(each, item.tune.over, facing, (surrogate.id,), (name,))

@@ -16,6 +16,7 @@ from dumb_bench.data.tasks import Task, task_named
 from dumb_bench.errors import InputError
 from dumb_bench.grid import AttackEntry, Choice, Grid, strength_of
 from dumb_bench.models.networks import fresh_network
+from dumb_bench.runner.plan_steps import recorded_steps
 from dumb_bench.spec import AttackSpec, ImagesSpec, Plugin, SurrogateSpec, TuneSpec
 
 
@@ -30,7 +31,7 @@ class PlannedAttack(NamedTuple):
     """An attack with its description, its strengths and the norm that bounds it.
 
     strengths: those of the grid, maybe none. tune: how one more is chosen for each surrogate. tune_images: images a
-    class for that, None for the default.
+    class for that, None for the default. steps: after which the images are scored too.
     """
 
     spec: AttackSpec
@@ -39,6 +40,7 @@ class PlannedAttack(NamedTuple):
     norm: str | None
     tune: TuneSpec | None = None
     tune_images: int | None = None
+    steps: tuple[int, ...] = ()
 
 
 def resolved(where: str, kind: str, choice: Choice, catalogue: Catalogue) -> Plugin:
@@ -57,7 +59,7 @@ def attacks_of(grid: Grid, catalogue: Catalogue) -> list[PlannedAttack]:
     """Return the attacks of a grid, one entry for each seed.
 
     Raises:
-        InputError: an unknown parameter, or a strength out of the attack's range.
+        InputError: an unknown parameter, a strength out of the attack's range, or steps that cannot be recorded.
     """
     found: list[PlannedAttack] = []
     for number, entry in enumerate(grid.attacks):
@@ -72,6 +74,7 @@ def attacks_of(grid: Grid, catalogue: Catalogue) -> list[PlannedAttack]:
         norm = budget_norm(info, all_params(loaded, plugin.as_dict()))
         strengths = _strengths(entry, info, norm, where)
         tune = _tune(entry, info, norm, where)
+        steps = recorded_steps(entry, plugin, catalogue, where)
         if entry.targeted and not info.targeted:
             raise InputError(f"{where}.targeted: attack {entry.name!r} has no targeted form")
         for seed in entry.attack_seed:
@@ -82,7 +85,7 @@ def attacks_of(grid: Grid, catalogue: Catalogue) -> list[PlannedAttack]:
                     "list its strengths in one entry"
                 )
             images = entry.tune.per_class if entry.tune else None
-            found.append(PlannedAttack(spec, info, strengths, norm, tune, images))
+            found.append(PlannedAttack(spec, info, strengths, norm, tune, images, steps))
     return found
 
 

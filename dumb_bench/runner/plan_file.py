@@ -65,6 +65,7 @@ def plan_document(plan: Plan, store: str, catalogue: Catalogue) -> dict[str, Any
                 "victims": groups.setdefault(item.victims, len(groups)),
                 "surrogates": groups.setdefault(item.surrogates, len(groups)),
                 "free": spec.surrogate is None,
+                **({"steps": list(item.steps)} if item.steps else {}),
                 **tuned,
             }
         )

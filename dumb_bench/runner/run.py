@@ -91,7 +91,7 @@ def run_grid(path: Path, catalogue: Catalogue, options: RunOptions, watcher: Wat
         say(f"left out: {refused.what}: {refused.reason}")
     store = Store.open(options.store)
     folder = ResultFolder.open(options.results)
-    summary = Summary(sum(plan.counts[key] for key in ("tests", "control_tests")))
+    summary = Summary(plan.test_rows)
     summary.quarantined = _set_aside(folder)
     document = plan_document(plan, "" if options.store == default_store(options.results) else store.uri, catalogue)
     folder.write_text("grid.toml", text)
@@ -186,12 +186,12 @@ def _opening(plan: Plan, left: Outstanding, units: list[Unit]) -> str:
     training = sum(isinstance(unit, TrainUnit) for unit in units)
     attacks = sum(isinstance(unit, AttackUnit) for unit in units)
     choices = sum(isinstance(unit, TuneUnit) for unit in units)
-    total = counts["tests"] + counts["control_tests"]
+    between = f" + {counts['step_tests']:,} of intermediate steps" if counts["step_tests"] else ""
     stored = f"; {left.tests_done:,} tests are stored already" if left.tests_done else ""
-    again = f"; {left.recrafted:,} stored sets are crafted again for new victims" if left.recrafted else ""
+    again = f"; {left.recrafted:,} stored sets are crafted again for new rows" if left.recrafted else ""
     return (
         f"{plan.grid.name}: {counts['models']:,} models, {counts['tests']:,} tests"
-        f" + {counts['control_tests']:,} of controls = {total:,} rows{stored};"
+        f"{between} + {counts['control_tests']:,} of controls = {plan.test_rows:,} rows{stored};"
         f" to do: {training:,} models, {attacks:,} attack units{again}"
         + (f"; first {choices:,} units that choose strengths" if choices else "")
     )

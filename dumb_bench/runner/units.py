@@ -157,16 +157,25 @@ class TuneUnit:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Rows of one adversarial set at one strength under one delivery: one for every victim named."""
+    """Rows of one adversarial set at one strength under one delivery: one for every victim named.
+
+    step: of the images after that step; None of those after the last.
+    """
 
     set: SetSpec
     strength: float | None
     delivery: Plugin
     victims: tuple[ModelSpec, ...]
+    step: int | None = None
 
     @cached_property
     def attack_id(self) -> str:
         """The id of the `attacks` row."""
+        return id_of_attack(self.set.id, self.strength, delivery_id(self.delivery), self.step)
+
+    @property
+    def final_id(self) -> str:
+        """The id of the `attacks` row of the images after the last step."""
         return id_of_attack(self.set.id, self.strength, delivery_id(self.delivery))
 
     @cached_property
@@ -230,6 +239,7 @@ class AttackUnit:
                 item.strength,
                 item.delivery,
                 tuple(victim for victim in item.victims if victim.id not in lost),
+                item.step,
             )
             for item in self.wanted
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import product
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -67,12 +68,12 @@ def planned_rows(plan: Document, chosen: Chosen) -> Iterator[PlannedRow]:
         for strength, holders, tunings, rule in _asked(item, groups, chosen):
             if is_noise and rule == INFEASIBLE:
                 continue
-            for delivery in plan["deliveries"]:
+            for delivery, step in product(plan["deliveries"], (None, *item.get("steps", ()))):
                 if rule in (PENDING, INFEASIBLE):
                     for victim in victims:
                         yield PlannedRow("", "", victim, delivery, item, holders, tunings, rule)
                     continue
-                attack_id = id_of_attack(item["id"], strength, delivery)
+                attack_id = id_of_attack(item["id"], strength, delivery, step)
                 kept = holders
                 if is_noise:  # a surrogate has the noise of one size once, whichever of its attacks has that size
                     kept = tuple(holder for holder in holders if (attack_id, holder) not in noise)

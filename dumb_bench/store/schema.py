@@ -110,6 +110,7 @@ ATTACKS = pa.schema(
         "attack_seed": pa.int64(),
         "norm": _text,
         "strength": _real,
+        "step": _count,
         "strength_unit": _text,
         "targeted": _flag,
         "image_source": _text,
@@ -197,8 +198,7 @@ TESTS = pa.schema(
     }
 )
 """One row a test. `asr` = n_success / n_victim_correct, null when that is 0. `scored_as` is the id under which
-`predictions` holds the labels: the row's own `test_id`, but for a repeated (`copied`) row of a surrogate-free attack.
-"""
+`predictions` holds the labels: the row's own `test_id`, but for a `copied` row of a surrogate-free attack."""
 
 TUNINGS = pa.schema(
     {
