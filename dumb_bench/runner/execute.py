@@ -59,7 +59,8 @@ class Worker:
         fault = None
         try:
             tables = self._run(unit)
-            self.state.store.put(unit.key, tables)
+            if tables:
+                self.state.store.put(unit.key, tables)
             tests = unit.tests if isinstance(unit, AttackUnit) else 0
         except Exception as error:
             fault = fault_of(error)
