@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
+from torch import nn
 
 from dumb_bench.catalogue import Catalogue, all_params
 from dumb_bench.data.tasks import task_named
 from dumb_bench.models.networks import fresh_network
-from dumb_bench.models.training import training_images
+from dumb_bench.models.training import training_counts
 from dumb_bench.recipes import recipe_of
 from dumb_bench.runner.plan import Plan
 from dumb_bench.spec import AttackSpec, ModelSpec, Plugin, SurrogateSpec
@@ -46,7 +47,7 @@ def estimate(plan: Plan, catalogue: Catalogue) -> Estimate:
     weights = 0
     for model in plan.models.values():
         seconds, parameters = costs[model.task, model.architecture]
-        images = len(training_images(model, catalogue).train.ids)
+        images = sum(training_counts(model, catalogue))
         posterior = catalogue.get("posteriors", model.posterior.name).info
         epochs = posterior.epochs(recipe_of(model.recipe), model.posterior.as_dict())
         training += seconds * BACKWARD * images * epochs
@@ -56,7 +57,8 @@ def estimate(plan: Plan, catalogue: Catalogue) -> Estimate:
         images = item.spec.images.per_class * len(task_named(item.spec.images.task, catalogue).classes)
         looks = images * item.most * len(plan.deliveries)
         scoring += looks * sum(
-            costs[plan.victims[name].task, plan.victims[name].architecture][0] for name in item.victims
+            costs[plan.victims[name].task, plan.victims[name].architecture][0] * plan.victims[name].samples
+            for name in item.victims
         )
         rows += item.most * len(plan.deliveries) * len(item.victims) * images
         if item.spec.surrogate is not None and not item.spec.control:
@@ -82,16 +84,25 @@ def _crafting(
     """Return the seconds of making a set at some strengths: a pass forward and backward a step."""
     entry = catalogue.get("attacks", attack.attack.name)
     steps = 0 if entry.info.uses == "nothing" else all_params(entry, attack.attack.as_dict()).get("steps", 1)
-    each = sum(costs[model.task, model.architecture][0] for model in surrogate.models)
+    each = sum(costs[model.task, model.architecture][0] * model.samples for model in surrogate.models)
+    if surrogate.aggregation == "cycle":
+        each /= sum(model.samples for model in surrogate.models)
     times = 1 if entry.info.path is not None else strengths
     return images * times * each * BACKWARD * (steps if isinstance(steps, int) else 1)
 
 
-def _seconds_an_image(model: ModelSpec, catalogue: Catalogue, batch: int = 64) -> tuple[float, int]:
+def _seconds_an_image(model: ModelSpec, catalogue: Catalogue) -> tuple[float, int]:
+    """Return the time of a forward pass, of 64 images or as many as take about a second; and the parameters."""
     network = fresh_network(model, catalogue, seed=0).eval()
-    images = torch.zeros(batch, *task_named(model.task, catalogue).image_shape)
+    few = torch.zeros(2, *task_named(model.task, catalogue).image_shape)
     with torch.inference_mode():
-        network(images)
-        started = time.perf_counter()
-        network(images)
-    return (time.perf_counter() - started) / batch, sum(weight.numel() for weight in network.parameters())
+        network(few)
+        batch = min(64, max(2, int(2 / _timed(network, few))))
+        seconds = _timed(network, few[:1].expand(batch, -1, -1, -1))
+    return seconds / batch, sum(weight.numel() for weight in network.parameters())
+
+
+def _timed(network: nn.Module, images: torch.Tensor) -> float:
+    started = time.perf_counter()
+    network(images)
+    return time.perf_counter() - started
