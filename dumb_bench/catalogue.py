@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol, TypeVar
 
@@ -31,7 +32,7 @@ KINDS: dict[str, tuple[str, frozenset[str]]] = {
         | {"torchattacks_table", "art_refused", "transferattack_table"},
     ),
     "sources": ("dumb_bench.data", frozenset({"base", "balance", "digits", "tasks", "images"})),
-    "architectures": ("dumb_bench.architectures", frozenset({"base"})),
+    "architectures": ("dumb_bench.architectures", frozenset({"base", "cifar"})),
     "modifiers": ("dumb_bench.attacks.modifiers", frozenset({"base"})),
     "posteriors": ("dumb_bench.posteriors", frozenset({"base", "chains"})),
     "defences": ("dumb_bench.defences", frozenset({"base"})),
@@ -122,14 +123,26 @@ def _marked(module: ModuleType) -> list[tuple[Callable[..., Any], PluginInfo]]:
 
 
 @dataclass(frozen=True)
+class DataPlace:
+    """root: the folder in which sources look for their files. download: whether they may fetch what is missing."""
+
+    root: Path = Path("data")
+    download: bool = field(default=False, compare=False)
+
+
+@dataclass(frozen=True)
 class Catalogue:
-    """All plugins in reach: the package's, those of installed distributions, and those of the user's files."""
+    """All plugins in reach: the package's, those of installed distributions, and those of the user's files.
+
+    data: where sources find their files on this machine; like `files` bound by the command line, and part of no id.
+    """
 
     files: tuple[PluginFile, ...] = ()
     _loaded: dict[tuple[str, str], Entry] = field(default_factory=dict, compare=False, repr=False)
+    data: DataPlace = DataPlace()
 
-    def __reduce__(self) -> tuple[type[Catalogue], tuple[tuple[PluginFile, ...]]]:
-        return (Catalogue, (self.files,))
+    def __reduce__(self) -> tuple[type[Catalogue], tuple[tuple[PluginFile, ...], dict[Any, Any], DataPlace]]:
+        return (Catalogue, (self.files, {}, self.data))
 
     @cached_property
     def _from_files(self) -> dict[tuple[str, str], Entry]:

@@ -36,6 +36,9 @@ StorePlace = Annotated[
 ]
 ResultsPlace = Annotated[str | None, typer.Option(help="Folder or URI for the results [default: results/NAME].")]
 MaxTests = Annotated[int, typer.Option(min=1, help="Refuse a grid of more tests than this.")]
+Data = Annotated[Path, typer.Option(envvar="DUMB_BENCH_DATA", help="Folder of the sources' files.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Download nothing; what is missing is an error.")]
+DATA = Path("data")
 
 
 def main() -> None:
@@ -76,11 +79,11 @@ def _fail(message: str) -> None:
     raise SystemExit(2) from None
 
 
-def _catalogue(files: list[Path] | None) -> Catalogue:
-    from dumb_bench.catalogue import Catalogue
+def _catalogue(files: list[Path] | None, data: Path = DATA, download: bool = False) -> Catalogue:
+    from dumb_bench.catalogue import Catalogue, DataPlace
     from dumb_bench.plugin_file import PluginFile
 
-    return Catalogue(tuple(PluginFile.read(path) for path in files or ()))
+    return Catalogue(tuple(PluginFile.read(path) for path in files or ()), data=DataPlace(data.absolute(), download))
 
 
 @app.command()
@@ -92,6 +95,8 @@ def run(
     slots: Annotated[int | None, typer.Option(min=1, max=10_000, help="Units at a time [default: one a CPU].")] = None,
     gpus_per_slot: Annotated[float, typer.Option(min=0.0, help="GPUs of a slot, possibly a fraction.")] = 0.0,
     plugin: Plugins = None,
+    data: Data = DATA,
+    offline: Offline = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try units again that failed before.")] = False,
     max_tests: MaxTests = 5_000_000,
     report: Annotated[bool, typer.Option(help="Draw the report at the end.")] = True,
@@ -104,7 +109,7 @@ def run(
     from dumb_bench.runner.run import RunOptions, run_grid
     from dumb_bench.store.status import default_store
 
-    catalogue = _catalogue(plugin)
+    catalogue = _catalogue(plugin, data, download=not offline)
     name = read_grid(grid, catalogue)[0].name
     place = results or str(Path("results") / name)
     options = RunOptions(
@@ -163,43 +168,28 @@ def plan(
     results: ResultsPlace = None,
     store: StorePlace = None,
     plugin: Plugins = None,
+    data: Data = DATA,
     max_tests: MaxTests = 5_000_000,
     as_json: AsJson = False,
 ) -> None:
     """Count what a grid asks for and what of it is done, estimate its cost, and name what cannot be. Writes nothing."""
-    from dumb_bench.runner.describe import describe_plan
+    from dumb_bench.runner.describe import describe_plan, plan_text
     from dumb_bench.store.status import default_store
 
     def store_of(name: str) -> str:
         return store or default_store(results or str(Path("results") / name))
 
-    found = describe_plan(grid, _catalogue(plugin), store_of, max_tests)
-    typer.echo(json.dumps(found, indent=1) if as_json else _plan_text(found))
+    found = describe_plan(grid, _catalogue(plugin, data), store_of, max_tests)
+    typer.echo(json.dumps(found, indent=1) if as_json else plan_text(found))
 
 
-def _plan_text(found: dict[str, Any]) -> str:
-    from dumb_bench.wording import bytes_text, seconds_text
+@app.command()
+def fetch(grid: GridFile, plugin: Plugins = None, data: Data = DATA, max_tests: MaxTests = 5_000_000) -> None:
+    """Download what a grid's sources lack and read every split once; nothing else is done."""
+    from dumb_bench.runner.fetch import fetch_grid
 
-    cost = found["estimate"]
-    total = found["tests"] + found["step_tests"] + found["control_tests"]
-    trained = f"; {found['trainings']:,} trainings" if found["trainings"] != found["models"] else ""
-    roles = f"({found['surrogates']:,} surrogates, {found['victims']:,} victims{trained})"
-    stages = ("training", "crafting", "scoring")
-    parts = ", ".join(f"{seconds_text(cost[key])} {key}" for key in stages)
-    lines = [
-        f"{found['name']}: {total:,} rows in tests = {found['tests']:,} tests + "
-        + (f"{found['step_tests']:,} of intermediate steps + " if found["step_tests"] else "")
-        + f"{found['control_tests']:,} of the controls",
-        f"  models             {found['models']:>12,}   {roles}",
-        f"  adversarial sets   {found['adversarial_sets']:>12,}   (each made once)",
-        f"  units              {found['units']:>12,}   of which {found['done']:,} are done",
-        f"  rows stored        {found['tests_done']:>12,}",
-        f"  sets made again    {found['recrafted']:>12,}   (stored before, crafted again for new rows)",
-        f"  CPU time, one core {seconds_text(sum(cost[key] for key in stages)):>12}   about, without start-up: {parts}",
-        f"  disk               {bytes_text(cost['table_bytes'] + cost['weight_bytes']):>12}   about",
-    ]
-    lines += [f"  left out: {item['what']}: {item['reason']}" for item in found["refused"]]
-    return "\n".join(lines)
+    for found in fetch_grid(grid, _catalogue(plugin, data, download=True), max_tests):
+        typer.echo(f"{found.source} ({found.task}): {found.images:,} images")
 
 
 @app.command()

@@ -15,8 +15,10 @@ class Recipe(BaseModel):
     """The numbers of a training run.
 
     batch: the largest mini-batch. patience: epochs without a gain of `min_delta` in validation F1 before training
-    stops. schedule: of the learning rate, `cosine` down to 0 over all epochs. noise: upper end of the standard
-    deviation, drawn for each image from U(0, noise), of the Gaussian noise added to training images; 0 is off.
+    stops. schedule: of the learning rate, `cosine` down to 0 over all epochs, `steps` times `decay` after every
+    `decay_epochs`. noise: upper end of the standard deviation, drawn for each image from U(0, noise), of the Gaussian
+    noise added to training images; 0 is off. augment: `crop_flip` shifts each training image by up to 4 pixels, zeros
+    moving in, and mirrors every second one.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
@@ -29,15 +31,34 @@ class Recipe(BaseModel):
     epochs: int = Field(ge=1, le=100_000)
     patience: int = Field(ge=1, le=100_000)
     min_delta: float = Field(default=1e-4, ge=0, lt=1)
-    schedule: Literal["constant", "cosine"] = "constant"
+    schedule: Literal["constant", "cosine", "steps"] = "constant"
+    decay: float = Field(default=0.1, gt=0, lt=1)
+    decay_epochs: int = Field(default=75, ge=1, le=100_000)
     noise: float = Field(default=0.0, ge=0, le=1)
+    augment: Literal["none", "crop_flip"] = "none"
 
 
 RECIPES: dict[str, Recipe] = {
     "small": Recipe(optimiser="adam", lr=3e-3, batch=32, epochs=12, patience=12, schedule="cosine", noise=0.25),
     "dumb_2023": Recipe(optimiser="sgd", lr=1e-3, batch=128, epochs=500, patience=25),
-}
-"""`small` is for the embedded digits; `dumb_2023` is that of Alecci et al., RAID 2023 (for ImageNet weights)."""
+    "gubri_cifar10_dnn": Recipe(
+        optimiser="adam", lr=1e-2, weight_decay=1e-4 / 128, batch=128, epochs=250, patience=250,
+        schedule="steps", decay=0.1, decay_epochs=75, augment="crop_flip",
+    ),
+    "gubri_cifar10_csgld": Recipe(
+        optimiser="sgd", lr=0.5, momentum=0.0, weight_decay=3e-4, batch=64, epochs=250, patience=250,
+        schedule="cosine", augment="crop_flip",
+    ),
+}  # fmt: skip
+"""`small` is for the embedded digits; `dumb_2023` is that of Alecci et al., RAID 2023 (for ImageNet weights).
+
+The two of Gubri et al., UAI 2022, on CIFAR-10 are from the public code of the paper. `gubri_cifar10_dnn`: single
+networks, ensembles and victims. There the loss is summed over the mini-batch of 128, so that the weight decay beside a
+mean loss is a 128th of its 1e-4 (Adam's epsilon, too, weighs 128 times as much here). `gubri_cifar10_csgld`: plain SGD
+without momentum from .5; the chain's own cycles are `cycle_epochs = 50` of `csgld`, and 250 epochs are what its five
+cost, so that a single network under this recipe costs as much. Weight decay is 3e-4 for PreResNets, 5e-4 for others:
+`weight_decay = 5e-4`. Unlike there, the epoch of the best validation F1 is kept, and 45,000 images train, not 50,000.
+"""
 
 
 def resolve_recipe(name: str, overrides: Mapping[str, Any]) -> Plugin:

@@ -50,6 +50,11 @@ NOT_RUN = {
         "uv run dumb-bench check attack smooth_fgsm",
         "uv run pytest examples/attack_package/tests",
     ],
+    "my-own-data.md": [  # downloads, and days of GPUs
+        "uv run dumb-bench fetch grids/gubri_2022_cifar10.toml --data /shared/me/data",
+        "uv run dumb-bench run grids/gubri_2022_cifar10.toml --data /shared/me/data --offline --address auto"
+        " --store /shared/me/store",
+    ],
     "on-my-cluster.md": [  # needs a cluster
         "uv run dumb-bench run grids/quickstart.toml --address auto --store /shared/me/store"
         " --results /shared/me/results/quickstart",

@@ -21,7 +21,10 @@ def test_dumb_2023_is_as_published():
         "min_delta": 1e-4,
         "weight_decay": 0.0,
         "schedule": "constant",
+        "decay": 0.1,
+        "decay_epochs": 75,
         "noise": 0.0,
+        "augment": "none",
     }
 
 

@@ -8,9 +8,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from dumb_bench.attacks.base import PAPER_EPS, Norm, Surrogate, as_float, attack, iterations_step
+from dumb_bench.attacks.base import PAPER_EPS, Norm, Surrogate, as_float, attack
 from dumb_bench.attacks.gradients import LossName, Objective
-from dumb_bench.attacks.iterative import chosen_step, iterate
+from dumb_bench.attacks.iterative import RelativeStep, chosen_step, iterate, sized
 
 
 @attack("bim", targeted=True, default_strengths=PAPER_EPS, paper="arXiv:1607.02533")
@@ -24,10 +24,11 @@ def bim(
     targets: Tensor | None = None,
     norm: Norm = "linf",
     steps: Annotated[int, Field(ge=1, le=10_000)] = 10,
+    relative_step: RelativeStep | None = None,
     loss: LossName = "cross_entropy",
     reference: bool = False,
 ) -> Tensor:
-    """Basic iterative method (section 2.2 there); each step is eps / steps.
+    """Basic iterative method (section 2.2 there); each step is eps / steps, or relative_step * eps.
 
     reference: steps of 2/255 whatever eps is, as in the published DUMB runs: ten of them reach .078 at most.
 
@@ -37,6 +38,6 @@ def bim(
     eps = as_float(strength)
     return iterate(
         images, eps, gradient=Objective(surrogate, labels, targets, loss).gradient, generator=generator,
-        norm=norm, steps=steps, step=chosen_step("bim", iterations_step(eps, steps), norm, reference=reference),
+        norm=norm, steps=steps, step=chosen_step("bim", sized(eps, steps, relative_step), norm, reference=reference),
         decay=0.0,
     )  # fmt: skip

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
-from dumb_bench.attacks.base import REFERENCE_STEP, Norm
+from dumb_bench.attacks.base import REFERENCE_STEP, Norm, iterations_step
 from dumb_bench.attacks.recording import Loop
 from dumb_bench.attacks.views.base import Scene, View
 from dumb_bench.errors import InputError
@@ -102,6 +104,15 @@ def chosen_step(name: str, step: float, norm: str, *, reference: bool) -> float:
     if norm != "linf":
         raise InputError(f"attack {name!r}: parameter 'reference': expected norm 'linf', got {norm!r}")
     return REFERENCE_STEP
+
+
+RelativeStep = Annotated[float, Field(gt=0, le=1)]
+"""The size of a step as a share of eps."""
+
+
+def sized(eps: float, steps: int, relative: RelativeStep | None) -> float:
+    """Return the size of a step: a share of eps, or where none is given eps / steps."""
+    return iterations_step(eps, steps) if relative is None else relative * eps
 
 
 def iterate(

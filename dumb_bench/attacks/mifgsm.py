@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dumb_bench.attacks.base import Norm, Surrogate, as_float, attack
 from dumb_bench.attacks.gradients import LossName, Objective
-from dumb_bench.attacks.iterative import gradient_of, iterate
+from dumb_bench.attacks.iterative import RelativeStep, gradient_of, iterate, sized
 from dumb_bench.attacks.views.base import Scene
 from dumb_bench.attacks.views.named import InputName, views
 
@@ -26,15 +26,19 @@ def mifgsm(
     targets: Tensor | None = None,
     norm: Norm = "linf",
     steps: Annotated[int, Field(ge=1, le=10_000)] = 10,
+    relative_step: RelativeStep | None = None,
     decay: Annotated[float, Field(ge=0)] = 1.0,
     random_start: bool = False,
     inputs: tuple[InputName, ...] = (),
     loss: LossName = "cross_entropy",
 ) -> Tensor:
-    """Momentum iterative FGSM, equations 6 and 7; each step is eps / steps. Linf and L2 (section 3.3)."""
+    """Momentum iterative FGSM, equations 6 and 7; each step is eps / steps. Linf and L2 (section 3.3).
+
+    relative_step: makes it relative_step * eps.
+    """
     eps = as_float(strength)
     scene = Scene(Objective(surrogate, labels, targets, loss), generator, eps)
     return iterate(
         images, eps, gradient=gradient_of(scene, views(inputs, scene)), generator=generator,
-        norm=norm, steps=steps, decay=decay, random_start=random_start,
+        norm=norm, steps=steps, step=sized(eps, steps, relative_step), decay=decay, random_start=random_start,
     )  # fmt: skip

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dumb_bench.attacks.base import PAPER_EPS, REFERENCE_STEP, Norm, Surrogate, as_float, attack
 from dumb_bench.attacks.gradients import LossName, Objective
-from dumb_bench.attacks.iterative import gradient_of, iterate
+from dumb_bench.attacks.iterative import RelativeStep, gradient_of, iterate, sized
 from dumb_bench.attacks.views.base import Scene, compose
 from dumb_bench.attacks.views.di import di
 from dumb_bench.attacks.views.named import InputName, views
@@ -34,6 +34,7 @@ def tifgsm(
     targets: Tensor | None = None,
     norm: Norm = "linf",
     steps: Annotated[int, Field(ge=1, le=10_000)] = 10,
+    relative_step: RelativeStep | None = None,
     decay: Annotated[float, Field(ge=0)] = 0.0,
     random_start: bool = False,
     kernel_name: KernelName = "gaussian",
@@ -46,9 +47,10 @@ def tifgsm(
 ) -> Tensor:
     """Translation-invariant iterative FGSM with input diversity (TI-DI-FGSM); each step is eps / steps.
 
-    kernel: its side in pixels; 0 = the side that fits the image. `inputs` are further transformations, applied before
-    the resizing. reference: the form of the published DUMB runs, the defaults of torchattacks 3.5.1: steps of 2/255
-    whatever eps is (ten of them reach .078), and the paper's kernel of 15 pixels where `kernel` is 0.
+    relative_step: makes it relative_step * eps. kernel: its side in pixels; 0 = the side that fits the image. `inputs`
+    are further transformations, applied before the resizing. reference: the form of the published DUMB runs, the
+    defaults of torchattacks 3.5.1: steps of 2/255 whatever eps is (ten of them reach .078), and the paper's kernel of
+    15 pixels where `kernel` is 0.
 
     Raises:
         InputError: an even kernel, which has no centre.
@@ -60,5 +62,5 @@ def tifgsm(
     seen = compose([views(inputs, scene), diverse(scene), ti(kernel=side, kernel_name=kernel_name)(scene)])
     return iterate(
         images, eps, gradient=gradient_of(scene, seen), generator=generator, norm=norm, steps=steps,
-        step=REFERENCE_STEP if reference else None, decay=decay, random_start=random_start,
+        step=REFERENCE_STEP if reference else sized(eps, steps, relative_step), decay=decay, random_start=random_start,
     )  # fmt: skip

@@ -82,6 +82,19 @@ def subsample(labels: npt.NDArray[np.int64], balance: str, mode: str, seed: int)
     return np.sort(np.concatenate(chosen))
 
 
+def subset_counts(available: Sequence[int], subset: str) -> tuple[int, ...]:
+    """Return how many images of each class `subset_members` takes of those available.
+
+    Raises:
+        InputError: there is no such subset.
+    """
+    if subset not in SUBSETS:
+        raise InputError(unknown("subset", subset, SUBSETS))
+    if subset == "all":
+        return tuple(available)
+    return tuple(count // 2 if subset == "half_a" else count - count // 2 for count in available)
+
+
 def subset_members(labels: npt.NDArray[np.int64], subset: str, seed: int) -> npt.NDArray[np.int64]:
     """Return the images (M,) of a subset, in ascending order: all, or one of two disjoint random halves of each class.
 

@@ -19,6 +19,9 @@ CLASSES: tuple[tuple[int, ...], ...] = ((1, 2, 7), (0, 5, 6))
 PER_CLASS: dict[str, int] = {"train": 300, "validation": 50, "tuning": 38, "test": 150}
 """Images of each class in each split: 538 in all, what optdigits has of its smaller class."""
 
+COUNTS = {TASK: {split: (count,) * len(CLASSES) for split, count in PER_CLASS.items()}}
+"""The same numbers, as a source declares them."""
+
 SIDE, FACTOR, LEVELS = 8, 4, 16
 """An optdigits image is 8x8; each value counts the set pixels, 0..16, of a 4x4 block of a 32x32 bitmap."""
 

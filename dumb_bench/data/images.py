@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -40,13 +41,15 @@ def load_split(catalogue: Catalogue, task: str, source: Plugin, split: str) -> S
     if task not in info.tasks:
         raise InputError(f"source {source.name!r}: {unknown('task', task, info.tasks)}")
     try:
-        found = entry.call(task, split, **source.as_dict())
+        found = entry.call(
+            task, split, root=catalogue.data.root.absolute(), download=catalogue.data.download, **source.as_dict()
+        )
     except InputError:
         raise
     except Exception as error:
         where = f"source {source.name!r}, task {task!r}, split {split!r}"
         raise InputError(f"{where}: fails with {type(error).__name__}: {error}") from error
-    problem = _fault(found, wanted)
+    problem = _fault(found, wanted) or _miscount(found, info.counts.get(task, {}).get(split))
     if problem:
         raise InputError(f"source {source.name!r}, task {task!r}, split {split!r}: {problem}")
     for array in (found.images, found.labels):
@@ -81,6 +84,33 @@ def _fault(found: object, task: Task) -> str:
     return f"expected unique ids, got {name!r} {times} times" if times > 1 else ""
 
 
+def _miscount(split: Split, declared: tuple[int, ...] | None) -> str:
+    """Return how a split's numbers differ from those that its source declares, or nothing."""
+    found = tuple(np.bincount(split.labels).tolist())
+    return "" if declared in (None, found) else f"expected {declared} images of the classes, as declared, got {found}"
+
+
+def class_counts(catalogue: Catalogue, task: str, source: Plugin, split: str) -> tuple[int, ...]:
+    """Return how many images a split has of each class: as the source declares, else counted, which loads them.
+
+    Raises:
+        InputError: as `load_split`.
+    """
+    info: SourceInfo = catalogue.get("sources", source.name).info
+    declared = info.counts.get(task, {}).get(split)
+    if declared is not None:
+        return declared
+    return tuple(np.bincount(load_split(catalogue, task, source, split).labels).tolist())
+
+
+def _check_per_class(available: Sequence[int], per_class: int) -> None:
+    if per_class < 1:
+        raise InputError(f"images.per_class: expected at least 1, got {per_class}")
+    for label, count in enumerate(available):
+        if count < per_class:
+            raise InputError(f"images.per_class: expected at most {count} (class {label} has no more), got {per_class}")
+
+
 def select(split: Split, *, per_class: int, key: tuple[str | int, ...]) -> Split:
     """Return `per_class` images of each class, chosen by the key and the ids alone.
 
@@ -90,14 +120,8 @@ def select(split: Split, *, per_class: int, key: tuple[str | int, ...]) -> Split
     Raises:
         InputError: a class has fewer images, or `per_class` is below 1.
     """
-    if per_class < 1:
-        raise InputError(f"images.per_class: expected at least 1, got {per_class}")
     classes = _ranked(split, key)
-    for label, own in enumerate(classes):
-        if len(own) < per_class:
-            raise InputError(
-                f"images.per_class: expected at most {len(own)} (class {label} has no more), got {per_class}"
-            )
+    _check_per_class([len(own) for own in classes], per_class)
     return _taken(split, [own[place] for place in range(per_class) for own in classes])
 
 
@@ -128,6 +152,19 @@ def attacked_images(catalogue: Catalogue, images: ImagesSpec) -> Split:
     split = load_split(catalogue, images.task, images.source, images.split)
     try:
         return select(split, per_class=images.per_class, key=(images.task, images.source.name, images.split))
+    except InputError as error:
+        raise InputError(f"{error} in split {images.split!r} of source {images.source.name!r}") from None
+
+
+def check_attacked(catalogue: Catalogue, images: ImagesSpec) -> None:
+    """See that there are the images that a spec names, without loading them where the source declares its numbers.
+
+    Raises:
+        InputError: as `attacked_images`.
+    """
+    available = class_counts(catalogue, images.task, images.source, images.split)
+    try:
+        _check_per_class(available, images.per_class)
     except InputError as error:
         raise InputError(f"{error} in split {images.split!r} of source {images.source.name!r}") from None
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dumb_bench.data.base import Split, source
-from dumb_bench.data.digits import TASK, digit_split, members
+from dumb_bench.data.digits import COUNTS, TASK, digit_split, members
 
 
 @cache
@@ -34,7 +34,7 @@ def _images() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     return bunch.images.astype(np.uint8), bunch.target.astype(np.int64)
 
 
-@source("optdigits", tasks=(TASK,), origin="scikit-learn load_digits: UCI optdigits, handwritten, 8x8")
+@source("optdigits", tasks=(TASK,), origin="scikit-learn load_digits: UCI optdigits, handwritten, 8x8", counts=COUNTS)
 def optdigits(task: str, split: str, *, root: Path | None = None, download: bool = False) -> Split:
     """Handwritten digits of 13 people, 8x8, upscaled (bicubic) to 32x32; shipped with scikit-learn.
 

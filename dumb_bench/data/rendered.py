@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dumb_bench.data.base import SPLITS, Split, source
-from dumb_bench.data.digits import TASK, digit_split
+from dumb_bench.data.digits import COUNTS, TASK, digit_split
 
 
 @cache
@@ -20,7 +20,12 @@ def _images() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray
         return stored["counts"], stored["digit"].astype(np.int64), stored["split"]
 
 
-@source("rendered", tasks=(TASK,), origin="drawn from 17 TrueType fonts that matplotlib ships, distorted, 8x8")
+@source(
+    "rendered",
+    tasks=(TASK,),
+    origin="drawn from 17 TrueType fonts that matplotlib ships, distorted, 8x8",
+    counts=COUNTS,
+)
 def rendered(task: str, split: str, *, root: Path | None = None, download: bool = False) -> Split:
     """Printed digits of 17 fonts, randomly distorted, 8x8 as optdigits, upscaled (bicubic) to 32x32; shipped.
 

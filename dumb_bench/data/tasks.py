@@ -24,6 +24,12 @@ TASKS: dict[str, Task] = {
         (3, 32, 32),
         "digits {1, 2, 7} against {0, 5, 6}, handwritten or rendered from fonts; no download",
     ),
+    "cifar10": Task(
+        "cifar10",
+        ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+        (3, 32, 32),
+        "the ten classes of CIFAR-10",
+    ),
 }
 
 

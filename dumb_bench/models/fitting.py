@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dumb_bench.defences.base import Defence
+from dumb_bench.models.augmentation import crop_and_flip
 from dumb_bench.posteriors.base import (
     Epoch,
     EpochHook,
@@ -21,6 +22,7 @@ from dumb_bench.posteriors.base import (
     StepHook,
     cosine,
     state_of,
+    stepwise,
 )
 from dumb_bench.recipes import Recipe
 
@@ -137,9 +139,10 @@ def fit(
     """Train a network in place; arguments and errors as `TrainingProblem.fit`. seed: of each purpose."""
     total = recipe.epochs if epochs is None else epochs
     parts = batches_per_epoch(len(train.labels), recipe.batch)
-    rate = schedule or (cosine(recipe.lr, total * parts) if recipe.schedule == "cosine" else lambda step: recipe.lr)
+    rate = schedule or _schedule(recipe, total * parts, parts)
     stepper = optimiser(network) if optimiser else _optimiser(network, recipe)
-    order, noise, draw = (torch.Generator().manual_seed(seed(purpose)) for purpose in ("order", "noise", "defence"))
+    order, draw = (torch.Generator().manual_seed(seed(purpose)) for purpose in ("order", "defence"))
+    inputs = Inputs(train, recipe, seed)
     stopping = EarlyStopping(recipe.patience, recipe.min_delta)
     best: State = {}
     done: list[Epoch] = []
@@ -150,7 +153,7 @@ def fit(
             losses: list[Tensor] = []
             chosen = torch.randperm(len(train.labels), generator=order).to(train.labels.device)
             for part in chosen.tensor_split(parts):
-                images = _inputs(train, part, recipe, noise)
+                images = inputs.of(part)
                 step = (number - 1) * parts + len(losses)
                 for group in stepper.param_groups:
                     group["lr"] = rate(step)
@@ -186,7 +189,7 @@ def fit(
 def refresh_statistics(network: nn.Module, train: Images, recipe: Recipe, seed: Callable[[str], int]) -> None:
     """Re-estimate BatchNorm's running statistics, as `TrainingProblem.refresh_statistics`. seed: of each purpose.
 
-    Mean and (unbiased) variance of each mini-batch, averaged over one epoch of training inputs, noise included;
+    Mean and (unbiased) variance of each mini-batch, averaged over one epoch of training inputs, as drawn for training;
     dropout is off, as where the statistics are used.
     """
     network.eval()
@@ -202,19 +205,40 @@ def refresh_statistics(network: nn.Module, train: Images, recipe: Recipe, seed: 
         layer.reset_running_stats()
         layer.train()
         layer.momentum = None  # PyTorch: the plain average of all batches
-    order, noise = (torch.Generator().manual_seed(seed(purpose)) for purpose in ("order", "noise"))
+    order = torch.Generator().manual_seed(seed("order"))
+    inputs = Inputs(train, recipe, seed)
     chosen = torch.randperm(len(train.labels), generator=order).to(train.labels.device)
     with torch.no_grad():
         for part in chosen.tensor_split(batches_per_epoch(len(train.labels), recipe.batch)):
-            network(_inputs(train, part, recipe, noise))
+            network(inputs.of(part))
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
     network.eval()
 
 
-def _inputs(train: Images, part: Tensor, recipe: Recipe, noise: torch.Generator) -> Tensor:
-    images = scaled(train.images[part])
-    return noisy(images, recipe.noise, noise) if recipe.noise > 0 else images
+class Inputs:
+    """Training images as a network sees them: augmented and noisy as the recipe says. seed: of each purpose."""
+
+    def __init__(self, train: Images, recipe: Recipe, seed: Callable[[str], int]) -> None:
+        self._images = train.images
+        self._recipe = recipe
+        self._noise, self._augment = (torch.Generator().manual_seed(seed(name)) for name in ("noise", "augment"))
+
+    def of(self, part: Tensor) -> Tensor:
+        """Return the images numbered in `part`, (N, C, H, W) float32 in [0, 1], drawn anew at each call."""
+        images = self._images[part]
+        if self._recipe.augment == "crop_flip":
+            images = crop_and_flip(images, self._augment)
+        found = scaled(images)
+        return noisy(found, self._recipe.noise, self._noise) if self._recipe.noise > 0 else found
+
+
+def _schedule(recipe: Recipe, steps: int, steps_per_epoch: int) -> Schedule:
+    if recipe.schedule == "cosine":
+        return cosine(recipe.lr, steps)
+    if recipe.schedule == "steps":
+        return stepwise(recipe.lr, recipe.decay, recipe.decay_epochs * steps_per_epoch)
+    return lambda step: recipe.lr
 
 
 def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

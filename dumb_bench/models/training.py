@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from dumb_bench.catalogue import Catalogue
-from dumb_bench.data.balance import subsample, subset_members
+from dumb_bench.data.balance import counts, subsample, subset_counts, subset_members
 from dumb_bench.data.base import Split
-from dumb_bench.data.images import load_split
+from dumb_bench.data.images import class_counts, load_split
 from dumb_bench.defences.base import Defence
 from dumb_bench.models.cost import record_of, total
 from dumb_bench.models.fitting import Images, batches_per_epoch, fit, refresh_statistics, scaled
@@ -62,6 +62,19 @@ def training_images(spec: ModelSpec, catalogue: Catalogue) -> TrainingImages:
         seed = _seed(spec, "validation")
         validation = _taken(validation, subsample(validation.labels, spec.balance, spec.balance_mode, seed))
     return TrainingImages(train, validation)
+
+
+def training_counts(spec: ModelSpec, catalogue: Catalogue) -> tuple[int, ...]:
+    """Return how many training images of each class `training_images` gives, loading none if the source declares it.
+
+    Raises:
+        InputError: as `training_images`.
+    """
+    available = subset_counts(class_counts(catalogue, spec.task, spec.source, "train"), spec.subset)
+    validation = class_counts(catalogue, spec.task, spec.source, "validation")
+    if spec.balance_mode == "paper":
+        counts(spec.balance, validation, spec.balance_mode)
+    return counts(spec.balance, available, spec.balance_mode)
 
 
 def train_model(spec: ModelSpec, catalogue: Catalogue, *, device: str = "cpu") -> TrainedModel:

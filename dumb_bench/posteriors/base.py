@@ -161,6 +161,11 @@ def cosine(lr: float, steps: int) -> Schedule:
     return lambda step: lr * (1 + math.cos(math.pi * step / steps)) / 2
 
 
+def stepwise(lr: float, factor: float, length: int) -> Schedule:
+    """Return the schedule lr * factor^k, k the number of whole lengths passed. length: in optimiser steps."""
+    return lambda step: lr * factor ** (step // length)
+
+
 Params = Mapping[str, Any]
 """A posterior's parameters by name; those left out have the default of its signature."""
 

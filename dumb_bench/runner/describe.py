@@ -13,6 +13,7 @@ from dumb_bench.runner.estimate import estimate
 from dumb_bench.runner.outstanding import Index, outstanding, read_index
 from dumb_bench.runner.plan import build_plan
 from dumb_bench.store.store import Store
+from dumb_bench.wording import bytes_text, seconds_text
 
 EMPTY = Index(frozenset(), frozenset(), frozenset(), {}, frozenset(), frozenset(), frozenset(), {})
 
@@ -45,3 +46,27 @@ def describe_plan(path: Path, catalogue: Catalogue, store_of: Callable[[str], st
         },
         "refused": [item._asdict() for item in plan.refused],
     }
+
+
+def plan_text(found: dict[str, Any]) -> str:
+    """Return the description of a plan as lines for people."""
+    cost = found["estimate"]
+    total = found["tests"] + found["step_tests"] + found["control_tests"]
+    trained = f"; {found['trainings']:,} trainings" if found["trainings"] != found["models"] else ""
+    roles = f"({found['surrogates']:,} surrogates, {found['victims']:,} victims{trained})"
+    stages = ("training", "crafting", "scoring")
+    parts = ", ".join(f"{seconds_text(cost[key])} {key}" for key in stages)
+    lines = [
+        f"{found['name']}: {total:,} rows in tests = {found['tests']:,} tests + "
+        + (f"{found['step_tests']:,} of intermediate steps + " if found["step_tests"] else "")
+        + f"{found['control_tests']:,} of the controls",
+        f"  models             {found['models']:>12,}   {roles}",
+        f"  adversarial sets   {found['adversarial_sets']:>12,}   (each made once)",
+        f"  units              {found['units']:>12,}   of which {found['done']:,} are done",
+        f"  rows stored        {found['tests_done']:>12,}",
+        f"  sets made again    {found['recrafted']:>12,}   (stored before, crafted again for new rows)",
+        f"  CPU time, one core {seconds_text(sum(cost[key] for key in stages)):>12}   about, without start-up: {parts}",
+        f"  disk               {bytes_text(cost['table_bytes'] + cost['weight_bytes']):>12}   about",
+    ]
+    lines += [f"  left out: {item['what']}: {item['reason']}" for item in found["refused"]]
+    return "\n".join(lines)

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
+from torch import nn
 
 from dumb_bench.catalogue import Catalogue, all_params
 from dumb_bench.data.tasks import task_named
 from dumb_bench.models.networks import fresh_network
 from dumb_bench.models.parts import epochs_of, samples_of
-from dumb_bench.models.training import training_images
+from dumb_bench.models.training import training_counts
 from dumb_bench.runner.plan import Plan
 from dumb_bench.spec import AttackSpec, ModelSpec, Plugin, SurrogateSpec
 
@@ -46,7 +47,7 @@ def estimate(plan: Plan, catalogue: Catalogue) -> Estimate:
     weights = 0
     for part in plan.parts.values():
         seconds, parameters = costs[part.spec.task, part.spec.architecture]
-        images = len(training_images(part.spec, catalogue).train.ids)
+        images = sum(training_counts(part.spec, catalogue))
         training += seconds * BACKWARD * images * epochs_of(part, catalogue)
         weights += 4 * parameters * samples_of(part, catalogue)
     rows = 0
@@ -88,11 +89,18 @@ def _crafting(
     return images * times * each * BACKWARD * (steps if isinstance(steps, int) else 1)
 
 
-def _seconds_an_image(model: ModelSpec, catalogue: Catalogue, batch: int = 64) -> tuple[float, int]:
+def _seconds_an_image(model: ModelSpec, catalogue: Catalogue) -> tuple[float, int]:
+    """Return the time of a forward pass, of 64 images or as many as take about a second; and the parameters."""
     network = fresh_network(model, catalogue, seed=0).eval()
-    images = torch.zeros(batch, *task_named(model.task, catalogue).image_shape)
+    few = torch.zeros(2, *task_named(model.task, catalogue).image_shape)
     with torch.inference_mode():
-        network(images)
-        started = time.perf_counter()
-        network(images)
-    return (time.perf_counter() - started) / batch, sum(weight.numel() for weight in network.parameters())
+        network(few)
+        batch = min(64, max(2, int(2 / _timed(network, few))))
+        seconds = _timed(network, few[:1].expand(batch, -1, -1, -1))
+    return seconds / batch, sum(weight.numel() for weight in network.parameters())
+
+
+def _timed(network: nn.Module, images: torch.Tensor) -> float:
+    started = time.perf_counter()
+    network(images)
+    return time.perf_counter() - started

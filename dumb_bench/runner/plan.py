@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from dumb_bench.catalogue import Catalogue
-from dumb_bench.data.images import attacked_images
+from dumb_bench.data.images import check_attacked
 from dumb_bench.data.tasks import Task, task_named
 from dumb_bench.errors import InputError
 from dumb_bench.grid import ROLES, Grid, SurrogateAxes
+from dumb_bench.models.networks import fresh_network
 from dumb_bench.models.parts import Makeup, Part, makeup
-from dumb_bench.models.training import training_images
+from dumb_bench.models.training import training_counts
 from dumb_bench.runner.plan_attacks import (
     PlannedAttack,
     Refused,
@@ -153,9 +154,10 @@ def build_plan(grid: Grid, catalogue: Catalogue, where: str = "grid", max_tests:
             sets += planned
             own_images = {repr(item.spec.images): item.spec.images for item in planned}
             for asked in own_images.values():
-                attacked_images(catalogue, asked)
+                check_attacked(catalogue, asked)
             images |= own_images
             _check_training(own, theirs, catalogue)
+            _check_networks(own, theirs, catalogue)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     models = {model.id: model for item in surrogates.values() for model in item.models} | victims
@@ -179,12 +181,24 @@ def _check_training(surrogates: list[SurrogateSpec], victims: list[ModelSpec], c
     distinct = {(model.source, model.subset, model.balance): model for model in models}
     for (source, _, balance), model in distinct.items():
         try:
-            training_images(model, catalogue)
+            training_counts(model, catalogue)
         except InputError as error:
             raise InputError(f"models: source {source.label!r} at balance {balance!r}: {error}") from None
 
 
 _AXES = ("source", "subset", "architecture", "init", "balance", "defence", "posterior", "recipe", "seed")
+
+
+def _check_networks(surrogates: list[SurrogateSpec], victims: list[ModelSpec], catalogue: Catalogue) -> None:
+    """See that every architecture can be built for the task: depths that do not exist, images too small for it."""
+    models = [model for surrogate in surrogates for model in surrogate.models] + victims
+    for model in {model.architecture: model for model in models}.values():
+        try:
+            fresh_network(model, catalogue, seed=0)
+        except InputError as error:
+            raise InputError(f"models: {error}") from None
+        except Exception:  # a fault of a plugin's own code makes its units fail, and only those
+            continue
 
 
 def _check_size(grid: Grid, max_tests: int) -> None:

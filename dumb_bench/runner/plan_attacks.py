@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-import numpy as np
-
 from dumb_bench.attacks.base import AttackInfo, check_strength
 from dumb_bench.attacks.craft import budget_norm
 from dumb_bench.attacks.features import NO_LAYER, feature_layers
 from dumb_bench.catalogue import Catalogue, all_params
-from dumb_bench.data.images import attacked_images, load_split
+from dumb_bench.data.images import check_attacked, class_counts
 from dumb_bench.data.tasks import Task, task_named
 from dumb_bench.errors import InputError
 from dumb_bench.grid import AttackEntry, Choice, Grid, strength_of
@@ -134,11 +132,10 @@ def tuning_images(surrogate: SurrogateSpec, per_class: int | None, catalogue: Ca
     """
     source = surrogate.models[0].source
     if per_class is None:
-        labels = load_split(catalogue, surrogate.task, source, "tuning").labels
-        per_class = min(MOST_TUNING_IMAGES, int(np.bincount(labels).min()))
+        per_class = min(MOST_TUNING_IMAGES, *class_counts(catalogue, surrogate.task, source, "tuning"))
     images = ImagesSpec(surrogate.task, source, per_class, "tuning")
     try:
-        attacked_images(catalogue, images)
+        check_attacked(catalogue, images)
     except InputError as error:
         raise InputError(f"attacks.tune: {error}") from None
     return images

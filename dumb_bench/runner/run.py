@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from dumb_bench.catalogue import Catalogue
 from dumb_bench.grid_file import read_grid
 from dumb_bench.runner.driver import Driver, Executor, Tally, Watcher
 from dumb_bench.runner.execute import SlotSettings, Worker
+from dumb_bench.runner.fetch import ensure, sources_of
 from dumb_bench.runner.outstanding import Outstanding, PartsOf, models_needed, outstanding, parts_of, read_index
 from dumb_bench.runner.plan import MAX_TESTS, Plan, build_plan
 from dumb_bench.runner.plan_file import plan_document
@@ -143,6 +144,7 @@ def _rounds(
             if units:
                 say(_opening(plan, left, units))
                 if executor is None:
+                    ensure(sources_of(plan), catalogue)
                     executor = _executor(len(units) + left.open_tunings, store, catalogue, options)
                     open_until_the_end.callback(executor.close)
                 summary.add(Driver(store, executor, log, watcher).run(units, parts, lost))
@@ -198,8 +200,9 @@ def _opening(plan: Plan, left: Outstanding, units: list[Unit]) -> str:
 
 
 def _executor(at_most: int, store: Store, catalogue: Catalogue, options: RunOptions) -> Executor:
-    """Return where units run; `at_most` slots are of use."""
-    settings = SlotSettings(store.uri, catalogue, options.device)
+    """Return where units run; `at_most` slots are of use. Slots only read data: side by side they must not download."""
+    reading = replace(catalogue, data=replace(catalogue.data, download=False))
+    settings = SlotSettings(store.uri, reading, options.device)
     if options.address == "serial":
         return SerialExecutor(Worker(settings))
     from dumb_bench.runner.ray_slots import RayExecutor

@@ -1,0 +1,31 @@
+"""Training images altered at random, drawn on the CPU so that they are the same on every device."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+PADDING = 4
+"""Pixels of zeros on each side of an image before it is cropped."""
+
+
+def crop_and_flip(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Shift each image by -4 to 4 pixels in both directions, zeros moving in, and mirror it with probability 1/2.
+
+    images: (N, C, H, W) uint8, on any device; the same shape and type is returned. generator: of the CPU. Three draws
+    an image: row, column, mirror.
+
+    Source: C.-Y. Lee et al., Deeply-supervised nets (AISTATS 2015); K. He et al. (CVPR 2016), section 4.2.
+    """
+    count, _, height, width = images.shape
+    shifts = torch.randint(0, 2 * PADDING + 1, (2, count, 1), generator=generator)
+    mirrored = torch.randint(0, 2, (count, 1), generator=generator) == 1
+    rows = shifts[0] + torch.arange(height)
+    ahead = torch.arange(width)
+    columns = shifts[1] + torch.where(mirrored, ahead.flip(0), ahead)
+    padded = functional.pad(images, (PADDING,) * 4)
+    device = images.device
+    places = torch.arange(count, device=device)[:, None, None]
+    taken = padded[places, :, rows.to(device)[:, :, None], columns.to(device)[:, None, :]]
+    return taken.permute(0, 3, 1, 2).contiguous()
