@@ -20,6 +20,7 @@ _MODEL_COLUMNS: dict[str, pa.DataType] = {
     "defence": _text,
     "posterior": _text,
     "samples": _count,
+    "draw": _count,
     "recipe": _text,
     "seed": pa.int64(),
     "id": _text,
@@ -49,9 +50,11 @@ MODELS = pa.schema(
         **{key: kind for key, kind in _MODEL_COLUMNS.items() if key != "id"},
         "recipe_params": _text,
         "epochs": _count,
+        "gradients": pa.int64(),
         "selected_epoch": _count,
         "seconds": _real,
         "parameters": pa.int64(),
+        "weights_bytes": pa.int64(),
         "train_images": _count,
         "train_counts": _counts,
         "train_ids_sha256": _text,
@@ -109,6 +112,7 @@ ATTACKS = pa.schema(
         "strength": _real,
         "strength_unit": _text,
         "targeted": _flag,
+        "step": _count,
         "image_source": _text,
         "delivery": _text,
         "n_images": _count,
@@ -134,6 +138,7 @@ ATTACKS = pa.schema(
         "set_sha256": _text,
         "forwards": pa.int64(),
         "backwards": pa.int64(),
+        "memory_bytes": pa.int64(),
         "seconds": _real,
         "library_versions": _text,
         "hardware": _text,
@@ -153,7 +158,7 @@ TESTS = pa.schema(
         "task": _text,
         **{
             f"surrogate_{key}": _MODEL_COLUMNS.get(key, _text)
-            for key in (*list(_MODEL_COLUMNS)[:8], "samples", "aggregation", "modifier", "recipe", "seed", "id")
+            for key in (*list(_MODEL_COLUMNS)[:8], "samples", "draw", "aggregation", "modifier", "recipe", "seed", "id")
         },
         "attack": _text,
         "attack_params": _text,
