@@ -143,12 +143,14 @@ def _borrowed(plan: Design, centred: Reals, wanted: Codes) -> tuple[Reals, Reals
 def crossed(plan: Design, rates: Reals, weight: Reals) -> Variance:
     """Return estimate and variance of sum_t w_t y_t (formulae: the module's docstring).
 
-    `rates` (T, R): R replicates of one design (R = 1 for a real grid); `weight` (T,). Rows of weight 0 take no part,
-    but two seeds of one pool borrow from them.
+    `rates` (T, R): R replicates of one design (R = 1 for a real grid); `weight` (T,), or (T, R) with R = 1 replicate
+    for R sums at once, over rows that all of them share. Rows of weight 0 take no part, but two seeds of one pool
+    borrow from them.
     """
-    used = np.flatnonzero(weight != 0)
-    estimate = weight @ rates
-    nothing = np.full(rates.shape[1], np.nan)
+    estimate = weight @ rates if weight.ndim == 1 else weight.T @ rates[:, 0]
+    weight = weight[:, None] if weight.ndim == 1 else weight
+    used = np.flatnonzero((weight != 0).any(axis=1))
+    nothing = np.full(len(estimate), np.nan)
     if not len(used):
         return Variance(nothing, nothing, nothing, NO_TESTS)
     size = len(plan.cell)
@@ -159,18 +161,18 @@ def crossed(plan: Design, rates: Reals, weight: Reals) -> Variance:
     if (sizes[cell[present]] < 2).any():
         return Variance(estimate, nothing, nothing, ONE_SEED)
     centred = rates - _means(plan.stratum, rates)
-    weighted = weight[used, None] * centred[used]
+    weighted = weight[used] * centred[used]
     inside = (surrogate >= 0) & (cell[surrogate] == cell[victim])
     members = sizes[cell[victim]]
     scale = np.where(inside & (members > 2), (members - 1) / np.maximum(members - 2, 1), 1.0)[:, None]
     of_surrogate, of_victim = weighted * scale, weighted * scale
     pair = np.flatnonzero(inside & (members == 2))
-    extra = np.zeros((1, rates.shape[1]))
+    extra = np.zeros((1, len(estimate)))
     if len(pair):
         a, b, found = _borrowed(plan, centred, used[pair])
         if not found.all():
             return Variance(estimate, nothing, nothing, TWO_OF_A_POOL)
-        share = weight[used[pair], None]
+        share = weight[used[pair]]
         of_surrogate[pair], of_victim[pair] = share * a, share * b
         residual = weighted[pair] - share * (a + b)
         ordered = combined(surrogate[pair], victim[pair])
@@ -185,7 +187,7 @@ def crossed(plan: Design, rates: Reals, weight: Reals) -> Variance:
     by_cell = m / (m - 1) * _sums(group, spread, len(m))
     total = by_cell.sum(axis=0)
     outside = np.flatnonzero((surrogate >= 0) & ~inside)
-    shared = np.zeros(rates.shape[1])
+    shared = np.zeros(len(estimate))
     if len(outside):
         i, j = surrogate[outside], victim[outside]
         swap = cell[i] > cell[j]

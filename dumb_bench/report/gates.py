@@ -32,13 +32,13 @@ class Gate(NamedTuple):
 
 
 def gates(results: Results) -> list[Gate]:
-    """Return every gate, in the order shown. Intermediate steps are left out."""
-    attacks = results.attacks[results.attacks["step"].isna()]
+    """Return every gate, in the order shown. Intermediate iterates are left out."""
+    results = results.final
     return [
         identity(results.tests),
-        own_surrogate(attacks, results.tests),
-        budget(attacks),
-        delivered(attacks),
+        own_surrogate(results.attacks, results.tests),
+        budget(results.attacks),
+        delivered(results.attacks),
         healthy(results.models),
         failures(results.failures, len(results.tests)),
         complete(results),

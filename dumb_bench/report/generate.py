@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
     from dumb_bench.report.figures.base import Drawn
 
-ORDER = ("success_by_case", "surrogate_victim_matrix", "strength_curves", "clean_accuracy")
+ORDER = (
+    "success_by_case", "surrogate_victim_matrix", "strength_curves", "success_by_training_cost", "success_by_samples",
+    "success_by_iterations", "clean_accuracy",
+)  # fmt: skip
 """The built-in figures in the order of the page; others follow by name."""
 
 
@@ -20,7 +23,7 @@ def generate(results_folder: Path, out_folder: Path, *, catalogue: Catalogue | N
     """Redraw everything from the tables of `results_folder` into `out_folder`; return the path of `index.html`.
 
     Written: `index.html` (self-contained), `figures/*.{png,pdf,csv}`, `tables/*.{csv,tex}`. The same tables give the
-    same bytes.
+    same bytes. What is said of posteriors exists only where the grid has some.
 
     Raises:
         InputError: the folder holds no results, or a table cannot be read.
@@ -29,20 +32,29 @@ def generate(results_folder: Path, out_folder: Path, *, catalogue: Catalogue | N
     from dumb_bench.report.groups import prepared
     from dumb_bench.report.html import page
     from dumb_bench.report.load import load
+    from dumb_bench.report.posterior_page import section
+    from dumb_bench.report.study import study, write_study
     from dumb_bench.report.tables import write_tables
     from dumb_bench.report.tunings import tuning_rows, tuning_summary
 
     results = load(Path(results_folder))
+    studied = study(results)
+    results = results.final
     tests = prepared(results)
     by_case = summary(tests)
     out = Path(out_folder)
     out.mkdir(parents=True, exist_ok=True)
     frames = {"tests": tests, "summary": by_case, "models": results.models}
+    if studied is not None:
+        frames["posteriors"] = studied.configurations
+        write_study(studied, out / "tables")
     drawn = draw_all(frames, out / "figures", catalogue or Catalogue())
     tuned = tuning_summary(results.tunings)
     files = write_tables(by_case, tuned, out / "tables")
     target = out / "index.html"
-    target.write_text(page(results, tests, by_case, tuning_rows(tuned), drawn, files), encoding="utf-8")
+    posteriors = None if studied is None else section(studied, out / "tables")
+    text = page(results, tests, by_case, tuning_rows(tuned), drawn, files, posteriors)
+    target.write_text(text, encoding="utf-8")
     return target
 
 
@@ -54,6 +66,8 @@ def draw_all(frames: dict[str, pd.DataFrame], folder: Path, catalogue: Catalogue
     drawn = []
     for name in (*[name for name in ORDER if name in names], *[name for name in names if name not in ORDER]):
         entry = catalogue.get("figures", name)
+        if entry.info.table == "posteriors" and "posteriors" not in frames:
+            continue
         try:
             drawn.append(render(name, entry.call(), entry.info, frames[entry.info.table], folder))
         except Exception as error:

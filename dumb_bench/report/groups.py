@@ -102,9 +102,9 @@ def _named(tests: pd.DataFrame) -> pd.DataFrame:
     return tests
 
 
-def _populations(tests: pd.DataFrame) -> pd.DataFrame:
+def _populations(tests: pd.DataFrame, apart: tuple[str, ...]) -> pd.DataFrame:
     """Add `population` (text, empty when there is only one) and `reference` (the plainest population)."""
-    varying = [name for name in POPULATION if name in tests and tests[name].nunique(dropna=False) > 1]
+    varying = [name for name in apart if name in tests and tests[name].nunique(dropna=False) > 1]
     if not varying:
         return tests.assign(population="", reference=True)
     distinct = tests[varying].drop_duplicates()
@@ -129,19 +129,20 @@ def _own_success(tests: pd.DataFrame, attacks: pd.DataFrame) -> pd.Series:
     return tests["attack_id"].map(rate).astype(float)
 
 
-def prepared(results: Results) -> pd.DataFrame:
+def prepared(results: Results, *, apart: tuple[str, ...] = POPULATION, iterates: bool = False) -> pd.DataFrame:
     """Return the scored tests with what groups them.
 
-    Left out: intermediate iterates (`step`) and tests whose victim gets no clean image right (`asr` null). Added: role,
-    label, base, setting, population, reference, counted (a case is known and no weights are shared: the rows that enter
-    C1..C8), own_success, largest (the label's largest strength), primary (the declared contrast, or else the first
-    gradient-like attack at its largest strength).
+    apart: columns whose values are never mixed. iterates: whether intermediate iterates (`step`) stay. Left out: tests
+    whose victim gets no clean image right (`asr` null). Added: role, label, base, setting, population, reference,
+    counted (a case is known and no weights are shared: the rows that enter C1..C8), own_success, largest (the label's
+    largest strength), primary (the declared contrast, or else the first gradient-like attack at its largest strength).
     """
-    tests = results.tests[results.tests["step"].isna() & results.tests["asr"].notna()].reset_index(drop=True)
+    results = results if iterates else results.final
+    tests = results.tests[results.tests["asr"].notna()].reset_index(drop=True)
     tests["copied"] = tests["copied"].fillna(False).astype(bool)
     tests["copied"] |= tests["attack_id"].isin(tests.loc[tests["copied"], "attack_id"])
     tests["white_box"] = tests["white_box"].fillna(False).astype(bool)
-    tests = _populations(_named(tests))
+    tests = _populations(_named(tests), apart)
     shared = tests["shared_weights"].fillna(0) > 0
     tests["counted"] = tests["case"].notna() & ~shared & ~tests["white_box"]
     tests["own_success"] = _own_success(tests, results.attacks)

@@ -185,9 +185,10 @@ def page(
     tuned: list[dict[str, str]],
     drawn: list[Drawn],
     files: list[str],
+    posteriors: dict[str, Any] | None = None,
 ) -> str:
     """Return the page as HTML. `tuned`: rows on chosen strengths; `drawn`: the figures in order; `files`: names under
-    `tables/`.
+    `tables/`; `posteriors`: `posterior_page.section`, None in a grid without them.
     """
     from importlib.metadata import PackageNotFoundError, version
 
@@ -209,7 +210,8 @@ def page(
         }
         for plot in drawn
     }
-    placed = ("success_by_case", "surrogate_victim_matrix", "strength_curves", "clean_accuracy")
+    placed = {"success_by_case", "surrogate_victim_matrix", "strength_curves", "clean_accuracy"}
+    placed |= set(posteriors["figures"]) if posteriors else set()
     environment = Environment(
         loader=PackageLoader("dumb_bench.report"),
         autoescape=True,
@@ -238,4 +240,5 @@ def page(
         provenance=[*provenance(results), ("report made by", f"dumb_bench {own_version}")],
         grid_text=results.meta.grid_text,
         files=files,
+        posteriors=posteriors,
     )

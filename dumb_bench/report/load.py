@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _MODEL = ("source", "subset", "architecture", "init", "balance", "balance_mode", "defence", "posterior", "samples")
-_SURROGATE = (*_MODEL[:8], "samples", "aggregation", "modifier", "recipe", "seed", "id", "params")
+_SURROGATE = (*_MODEL[:8], "samples", "draw", "aggregation", "modifier", "recipe", "seed", "id", "params")
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "images": ("task", "image_source", "index", "label"),
     "models": (
-        "model_id", "task", *_MODEL, "recipe", "seed", "epochs", "seconds", "train_images", "test_source",
-        "test_delivery", "clean_accuracy", "clean_f1", "own_accuracy", "degenerate", "library_versions", "hardware",
-        "finished_at",
+        "model_id", "task", *_MODEL, "draw", "recipe", "seed", "epochs", "gradients", "seconds", "weights_bytes",
+        "train_images", "test_source", "test_delivery", "clean_accuracy", "clean_f1", "own_accuracy", "degenerate",
+        "library_versions", "hardware", "finished_at",
     ),
     "attacks": (
-        "attack_id", "surrogate_id", "attack", "attack_params", "attack_library", "norm", "strength", "step",
-        "strength_unit", "targeted", "image_source", "delivery", "n_images", "linf", "l2", "linf_delivered",
-        "l2_delivered", "mean_ssim", "n_surrogate_correct", "n_surrogate_fooled", "budget_violation", "box_violation",
-        "budget_reached", "forwards", "backwards", "seconds", "library_versions", "hardware", "finished_at",
+        "attack_id", "surrogate_id", "attack", "attack_params", "attack_library", "norm", "strength", "strength_unit",
+        "targeted", "step", "image_source", "delivery", "n_images", "linf", "l2", "linf_delivered", "l2_delivered",
+        "mean_ssim", "n_surrogate_correct", "n_surrogate_fooled", "budget_violation", "box_violation", "budget_reached",
+        "forwards", "backwards", "memory_bytes", "seconds", "library_versions", "hardware", "finished_at",
     ),
     "tests": (
         "test_id", "attack_id", "task", *(f"surrogate_{key}" for key in _SURROGATE), "attack", "attack_params",
@@ -78,6 +78,13 @@ class Results:
     failures: pd.DataFrame
     meta: Meta
     tables: CurrentTables
+
+    @cached_property
+    def final(self) -> Results:
+        """The same results without intermediate iterates (`step`) in `attacks` and `tests`."""
+        return replace(
+            self, attacks=self.attacks[self.attacks["step"].isna()], tests=self.tests[self.tests["step"].isna()]
+        )
 
     @cached_property
     def predictions(self) -> pd.DataFrame:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dumb_bench.store import schema
+from dumb_bench.store.ordering import SORT_KEYS
 
 UNIT = "__unit__"
 """The hidden first column of every table of a batch: the position of the row's unit in `Batch.keys`."""
@@ -72,5 +73,5 @@ def without_unit(name: str, batches: Sequence[Batch], columns: Sequence[str]) ->
 
 
 def _sorted(name: str, table: pa.Table) -> pa.Table:
-    order = [(UNIT, "ascending"), *((column, "ascending") for column in schema.SORT_KEYS[name])]
+    order = [(UNIT, "ascending"), *((column, "ascending") for column in SORT_KEYS[name])]
     return table.combine_chunks().sort_by(order)

@@ -17,6 +17,7 @@ import pyarrow as pa
 from dumb_bench.errors import DamagedFileError, InputError, SchemaError, unknown
 from dumb_bench.store import schema
 from dumb_bench.store.filesystem import place_at
+from dumb_bench.store.ordering import SORT_KEYS
 from dumb_bench.store.parquet import dumps, loads, names_of
 from dumb_bench.store.place import Place
 from dumb_bench.store.quarantine import Damage
@@ -211,7 +212,7 @@ def _staged(name: str, sha256: str) -> str:
 def _sorted(name: str, table: pa.Table) -> pa.Table:
     """Return the rows in one order, whatever order they came in."""
     table = table.combine_chunks()
-    keys = list(schema.SORT_KEYS[name])
+    keys = list(SORT_KEYS[name])
     if table.num_rows and table.group_by(keys).aggregate([]).num_rows < table.num_rows:
         scalars = [entry.name for entry in table.schema if not pa.types.is_nested(entry.type)]
         keys += [column for column in scalars if column not in keys]  # ties: by everything that can be compared

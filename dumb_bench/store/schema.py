@@ -279,26 +279,3 @@ TABLES: dict[str, pa.Schema] = {
 
 STORED: dict[str, pa.Schema] = {**TABLES, "clean": CLEAN}
 """The tables of a store."""
-
-SORT_KEYS: dict[str, tuple[str, ...]] = {
-    "images": ("unit_key", "index"),
-    "models": ("model_id",),
-    "clean": ("model_id", "test_set"),
-    "attacks": ("attack_id",),
-    "tunings": ("tuning_id",),
-    "tests": ("test_id",),
-    "predictions": ("test_id",),
-    "failures": ("unit_key",),
-}
-
-VOLATILE: dict[str, tuple[str, ...]] = {
-    "images": (),
-    "models": ("seconds", "host", "finished_at", "hardware", "unit_key"),
-    "clean": ("unit_key",),
-    "attacks": ("seconds", "host", "finished_at", "hardware", "unit_key"),
-    "tunings": ("seconds", "host", "finished_at", "hardware", "unit_key"),
-    "tests": ("unit_key",),
-    "predictions": (),
-    "failures": ("host", "finished_at", "traceback"),
-}
-"""Columns that may differ between two runs of one grid (times, hosts, which unit happened to make a row)."""

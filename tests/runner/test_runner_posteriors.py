@@ -78,3 +78,17 @@ def test_a_chain_that_cannot_be_is_one_clear_line(write: Callable[..., Path], co
     text = mini_grid().replace("[victims]", f"{chain}[victims]")
     ended = command("plan", write(text))
     assert ended.code == 2 and len(ended.err.splitlines()) == 1 and "surrogates.posterior" in ended.err
+
+
+def test_the_report_reads_what_a_run_wrote(results: Path, tmp_path: Path) -> None:
+    from dumb_bench.report.generate import generate
+
+    page = generate(results, tmp_path).read_text(encoding="utf-8")
+    assert 'id="posteriors"' in page and "Against the single network of the same recipe: nothing to compare." in page
+    costs = pd.read_csv(tmp_path / "tables" / "posterior_costs.csv")
+    names = costs["posterior"].str.partition("(")[0]
+    for name, (_, count) in POSTERIORS.items():
+        crafting = costs[names == name].set_index("aggregation")["backwards"]
+        assert (crafting["cycle"], crafting["mean_logits"]) == (4, 4 * count), name
+    assert "point" not in set(names) and costs["epochs"].notna().all()  # the only single network is the victim itself
+    assert set(pd.read_csv(tmp_path / "tables" / "posterior_gains.csv")["reason"]) == {"no single network"}

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import fs
 
-from dumb_bench.store import schema
 from dumb_bench.store.objects import ObjectPlace
+from dumb_bench.store.ordering import SORT_KEYS
 from dumb_bench.store.rows import as_table
 
 Unit = tuple[str, dict[str, pa.Table]]
@@ -38,7 +38,7 @@ def make_unit(number: int, rows: int = 3) -> Unit:
 
 def canonical_rows(name: str, table: pa.Table) -> list[dict[str, object]]:
     """Return rows in one order, to compare tables whose order is not specified."""
-    return table.sort_by([(key, "ascending") for key in schema.SORT_KEYS[name]]).to_pylist()
+    return table.sort_by([(key, "ascending") for key in SORT_KEYS[name]]).to_pylist()
 
 
 @pytest.fixture(scope="session")

@@ -64,11 +64,12 @@ class Figure(Protocol):
 
 class FigureInfo(NamedTuple):
     """needs: columns that `prepare` uses. table: which frame it is given: `tests` (`groups.prepared`), `summary`
-    (`contrasts.summary`) or `models`. panel: width and height of a panel, in inches (None: `size(frame)` says it).
+    (`contrasts.summary`), `models` or `posteriors` (`posteriors.configurations`; a grid without posteriors has none).
+    panel: width and height of a panel, in inches (None: `size(frame)` says it).
     """
 
     needs: frozenset[str]
-    table: Literal["tests", "summary", "models"]
+    table: Literal["tests", "summary", "models", "posteriors"]
     title: str
     panel: tuple[float, float] | None
 
@@ -92,7 +93,7 @@ def figure(
     *,
     needs: set[str],
     title: str,
-    table: Literal["tests", "summary", "models"] = "tests",
+    table: Literal["tests", "summary", "models", "posteriors"] = "tests",
     panel: tuple[float, float] | None = (3.1, 2.2),
     version: int = 1,
 ) -> Callable[[_Class], _Class]:
