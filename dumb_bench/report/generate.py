@@ -39,7 +39,6 @@ def generate(results_folder: Path, out_folder: Path, *, catalogue: Catalogue | N
 
     results = load(Path(results_folder))
     studied = study(results)
-    results = results.final
     tests = prepared(results)
     by_case = summary(tests)
     out = Path(out_folder)

@@ -205,7 +205,7 @@ def _score(
     clean = state.clean_labels(victim, spec.images, item.delivery.name)
     aim = images.targets if spec.attack.targeted else None
     counts = count(images.truth, raw, clean, predictions, state.classes(spec.images.task), aim)
-    columns = {key: value for key, value in victim.columns.items() if key not in ("params", "draw")}
+    columns = {key: value for key, value in victim.columns.items() if key != "params"}
     test = {
         **common,
         "test_id": test_id,

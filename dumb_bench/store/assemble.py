@@ -142,7 +142,7 @@ def _with(part: pa.Table, columns: Mapping[str, list[Any]]) -> pa.Table:
     return part
 
 
-_NO_COLUMNS = ("task", "clean", "weights", "parts", "draw")
+_NO_COLUMNS = ("task", "clean", "weights", "parts")
 """What a plan says of a victim that is no column `victim_*`."""
 
 

@@ -172,7 +172,7 @@ TESTS = pa.schema(
         "image_source": _text,
         "delivery": _text,
         "defence_known": _flag,
-        **{f"victim_{key}": kind for key, kind in _MODEL_COLUMNS.items() if key not in ("params", "draw")},
+        **{f"victim_{key}": kind for key, kind in _MODEL_COLUMNS.items() if key != "params"},
         "case": _text,
         "white_box": _flag,
         "shared_weights": _real,
