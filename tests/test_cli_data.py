@@ -61,12 +61,18 @@ def test_a_depth_that_does_not_exist_is_one_line_before_anything_is_done(
 def test_the_study_of_gubri_is_planned_and_costed_without_data(place: Path, command: Callable[..., Ended]) -> None:
     before = files_below(place)
     found = json.loads(command("plan", GUBRI, "--json").out)
-    # 11 posteriors x 3 seeds, by 2 aggregations x 2 modifiers; 5 architectures x 3 seeds
-    assert (found["surrogates"], found["victims"], found["models"]) == (11 * 3 * 4, 15, 11 * 3 + 15)
-    assert found["tests"] == 132 * 12 * 15
-    assert found["adversarial_sets"] == 132 * 12 * 2 + 1 + 2  # with delta_swap; identity; noise in two norms
-    # epochs of the eleven, in the grid's order, three times; and of 15 victims; 45,000 images, three passes of 1 ms
-    epochs = 3 * (250 + 250 + 250 + (2 + 5 + 15) * 250 + (250 + 140) + (250 + 15 * 4 - 2) + 3 * 250) + 15 * 250
+    # x 3 seeds: single networks 2 recipes x 2 modifiers; chain 6 x 2 aggregations, with ghosts 1; ensembles 6 x 2 x 2
+    # recipes; five other posteriors and vi x 2
+    surrogates = 3 * (4 + 12 + 1 + 24 + 12)
+    assert (found["surrogates"], found["victims"]) == (surrogates, 15)
+    assert found["models"] == 3 * (2 + 6 + 12 + 6) + 15
+    # the pool holds the single networks; five cycles each of two chains; swag, fge, laplace, mc_dropout, vi
+    assert found["trainings"] == 3 * (15 * 2 + 5 * 2 + 5) + 15
+    assert found["tests"] == surrogates * 12 * 15 and found["step_tests"] == surrogates * 5 * 15
+    assert found["adversarial_sets"] == surrogates * 12 * 2 + 1 + 2  # with delta_swap; identity; noise in two norms
+    # epochs, three times: pool, two chains, swag, fge, laplace (none), mc_dropout and vi; 15 victims; 45,000 images,
+    # three passes of 1 ms
+    epochs = 3 * (30 * 250 + 2 * 250 + 140 + (15 * 4 - 2) + 2 * 250) + 15 * 250
     assert found["estimate"]["training"] == pytest.approx(epochs * 45_000 * 3e-3)
     assert found["refused"] == [] and found["done"] == 0
     assert files_below(place) == before
