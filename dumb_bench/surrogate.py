@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -96,31 +96,20 @@ class LockedSurrogate(nn.Module):
     def memory_bytes(self, image: Tensor, batch: int) -> int:
         """Return what a gradient step on a batch holds: all weights, and what backward needs of the networks asked.
 
-        image: (1, C, H, W). Counted: each network once, and for every image of the batch the distinct tensors that
-        autograd saves in a pass of those networks that a step asks: one for `cycle`, else all. Not counted: what an
-        attack keeps itself, temporary memory. The global generators are left as they were.
+        image: (1, C, H, W). Counted: each network once, and the distinct tensors that autograd saves in a pass of those
+        networks that a step asks: one for `cycle`, else all; measured for one image and two, and linear in the batch.
+        Not counted: what an attack keeps itself, temporary memory. The global generators are left as they were.
         """
         members = list({id(member): member for member in self.members}.values())
         tensors = [tensor for member in members for tensor in member.state_dict().values()]
         own: dict[int, int] = {tensor.data_ptr(): tensor.nbytes for tensor in tensors}
-        devices = [image.device] if image.device.type == "cuda" else []
-        saved: list[int] = []
+        saved = []
         for member in members:
-            held: dict[int, int] = {}
-
-            def note(tensor: Tensor, held: dict[int, int] = held) -> Tensor:
-                storage = tensor.untyped_storage()
-                if storage.data_ptr() not in own:
-                    held[storage.data_ptr()] = storage.nbytes()
-                return tensor.detach()
-
-            with torch.random.fork_rng(devices=devices), torch.autograd.graph.saved_tensors_hooks(note, lambda x: x):
-                outputs = member(image.detach().clone().requires_grad_(True))
-            del outputs
-            saved.append(sum(held.values()))
+            one, two = (_saved_bytes(member, image.expand(images, -1, -1, -1), own) for images in (1, 2))
+            saved.append(one + (batch - 1) * (two - one))
         times = len(self.members) // len(members)
         step: int = max(saved) if self.aggregation == "cycle" else times * sum(saved)
-        return sum(own.values()) + batch * step
+        return sum(own.values()) + step
 
     def restart(self) -> None:
         """Let `cycle` begin again: every call of an attack asks the samples in the same order."""
@@ -137,6 +126,24 @@ class LockedSurrogate(nn.Module):
     def snapshot(self) -> StateSnapshot:
         """Return a copy of all that an attack must leave alone."""
         return StateSnapshot(self)
+
+
+def _saved_bytes(network: nn.Module, images: Tensor, own: Mapping[int, int]) -> int:
+    """Return the bytes of the distinct tensors that autograd saves in a pass, without the network's own."""
+    held: dict[int, int] = {}
+    kept: list[Tensor] = []
+
+    def note(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            held[storage.data_ptr()] = storage.nbytes()
+            kept.append(tensor.detach())  # as long as it is held, no other tensor can have its address
+        return tensor.detach()
+
+    devices = [images.device] if images.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        network(images.detach().clone().requires_grad_(True))
+    return sum(held.values())
 
 
 class StateSnapshot:

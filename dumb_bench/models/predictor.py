@@ -11,6 +11,7 @@ from dumb_bench.errors import InputError
 from dumb_bench.models.networks import fresh_network
 from dumb_bench.posteriors.base import WeightSamples
 from dumb_bench.posteriors.mc_dropout import insert_dropout
+from dumb_bench.posteriors.vi import GaussianNetwork
 from dumb_bench.spec import ModelSpec
 
 
@@ -19,26 +20,29 @@ def networks(
 ) -> tuple[nn.Module, ...]:
     """Return the spec's first `spec.samples` networks, each inside the defence: eval mode, frozen.
 
-    Each maps images (N, C, H, W) in [0, 1] to logits (N, K). Samples of kind `dropout` give one network
-    `spec.samples` times, whose passes differ: it draws from PyTorch's global generator, in eval mode too.
+    Each maps images (N, C, H, W) in [0, 1] to logits (N, K). Samples of kind `dropout` or `gaussian` give
+    one network `spec.samples` times, whose passes differ: it draws from PyTorch's global generator, in eval mode too.
 
     Raises:
-        InputError: an unknown name in the spec, samples of a kind that is no list of networks, fewer samples than
-            the spec says, or `dropout` of a posterior that has no parameter `rate`.
+        InputError: an unknown name in the spec, fewer samples than the spec says, `gaussian` without deviations, or
+            `dropout` of a posterior that has no parameter `rate`.
     """
     name = spec.posterior.name
-    if samples.kind == "gaussian":
-        raise InputError(f"posterior {name!r}: samples of kind {samples.kind!r} cannot be used yet")
+    if samples.kind == "gaussian" and len(samples.states) != 2:
+        raise InputError(f"posterior {name!r}: samples of kind 'gaussian' are means and deviations")
     entry = catalogue.get("defences", spec.defence.name)
     defence: Defence = entry.call(**spec.defence.as_dict())
     found = []
-    for state in samples.prefix(spec.samples).states:
+    stochastic = samples.kind != "samples"
+    for state in samples.states[:1] if stochastic else samples.prefix(spec.samples).states:
         network = fresh_network(spec, catalogue, seed=0)
         if samples.kind == "dropout":
             insert_dropout(network, _rate(spec, catalogue), always=True)
         network.load_state_dict(dict(state))
+        if samples.kind == "gaussian":
+            network = GaussianNetwork(network, samples.states[1])
         found.append(defence.wrap(network).to(torch.device(device)).eval().requires_grad_(False))
-    return tuple(found) * (spec.samples if samples.kind == "dropout" else 1)
+    return tuple(found) * (spec.samples if stochastic else 1)
 
 
 def _rate(spec: ModelSpec, catalogue: Catalogue) -> float:

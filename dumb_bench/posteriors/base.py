@@ -128,8 +128,8 @@ class TrainingProblem(Protocol):
 class WeightSamples:
     """Weights drawn from a posterior, or what they are drawn from.
 
-    states: one state per sample for `samples`; a single one for `dropout` (the network stays stochastic) and what the
-    leaf documents for `gaussian` (mean, then deviations).
+    states: one state per sample for `samples`; a single one for `dropout` (the network stays stochastic); the means
+    (with all buffers) and the deviations of the weights by name for `gaussian` (a pass draws all weights).
     """
 
     states: tuple[State, ...]

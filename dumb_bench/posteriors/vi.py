@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import softplus
 
-from dumb_bench.posteriors.base import TrainingProblem, WeightSamples, posterior, state_of
+from dumb_bench.posteriors.base import State, TrainingProblem, WeightSamples, posterior, state_of
 
 
 @posterior(
     "vi",
     paper="Blundell, Cornebise, Kavukcuoglu, Wierstra, Weight uncertainty in neural networks, ICML 2015",
+    version=2,
     count=lambda params: int(params["samples"]),
 )
 def vi(
@@ -27,6 +28,7 @@ def vi(
     initial_sd: Annotated[float, Field(gt=0, le=1)] = 0.02,
     kl_weight: Annotated[float, Field(gt=0, le=1)] = 1.0,
     samples: Annotated[int, Field(ge=1, le=1000)] = 10,
+    fresh: bool = True,
 ) -> WeightSamples:
     """Draws from the independent Gaussians N(mu, sd^2), sd = log(1 + exp(rho)), that minimise the free energy.
 
@@ -40,7 +42,9 @@ def vi(
         prior_precision: 1 / variance of the prior N(0, I / prior_precision) of every weight.
         initial_sd: sd of every weight before training. Few or small steps leave sd near it.
         kl_weight: 1 is Bayes' posterior, less a colder one.
-        samples: weights drawn at the end.
+        samples: passes that stand for as many weight samples when the network is used; or weights drawn at the end.
+        fresh: whether every pass draws all weights anew, from PyTorch's global generator, as it did in training; else
+            `samples` draws are made once and kept.
 
     Cost: that of `point` without early stopping; twice its trained numbers, and as much more in the optimiser.
     """
@@ -49,6 +53,8 @@ def vi(
     problem.fit(
         model, early_stopping=False, on_gradients=lambda step, lr, network: model.add_kl(prior_precision, scale, decay)
     )
+    if fresh:
+        return WeightSamples((state_of(model.network), model.deviations()), "gaussian")
     generator = torch.Generator().manual_seed(problem.seed("sample"))
     return WeightSamples(tuple(state_of(model.drawn(generator)) for _ in range(samples)))
 
@@ -89,6 +95,12 @@ class MeanField(nn.Module):
                 weight.grad = gradient if weight.grad is None else weight.grad + gradient
 
     @torch.no_grad()
+    def deviations(self) -> State:
+        """Return the sd of every weight by its name in the network, on the CPU."""
+        found = {name: softplus(rho).cpu() for name, rho in zip(self.names, self.rho, strict=True)}
+        return {name: sd.detach().contiguous() for name, sd in found.items()}
+
+    @torch.no_grad()
     def drawn(self, generator: torch.Generator) -> nn.Module:
         """Return a copy of the network with weights drawn by a generator on the CPU."""
         found = copy.deepcopy(self.network)
@@ -98,3 +110,28 @@ class MeanField(nn.Module):
 
     def _pairs(self) -> list[tuple[nn.Parameter, nn.Parameter]]:
         return list(zip(self.network.parameters(), self.rho, strict=True))
+
+
+class GaussianNetwork(nn.Module):
+    """A network whose every pass draws its weights from independent Gaussians, in eval mode too.
+
+    Args:
+        network: holds the means. deviations: sd of every weight, by name.
+    """
+
+    def __init__(self, network: nn.Module, deviations: State) -> None:
+        super().__init__()
+        self.network = network
+        self.names = [name for name, _ in network.named_parameters()]
+        for place, name in enumerate(self.names):
+            self.register_buffer(f"sd{place}", deviations[name].clone())
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (N, C, H, W) in [0, 1] to logits (N, K); all images of a pass share a draw."""
+        means = self.network.parameters()
+        drawn = {
+            name: mean + self.get_buffer(f"sd{place}") * torch.randn_like(mean)
+            for place, (name, mean) in enumerate(zip(self.names, means, strict=True))
+        }
+        logits: Tensor = functional_call(self.network, drawn, (images,))
+        return logits

@@ -83,10 +83,11 @@ class StoredParts:
         """Return a part's networks, which are kept warm."""
         if part.id not in self._loaded:
             trained, sha256 = self._read(part.id)
-            spec = dataclasses.replace(part.spec, samples=len(trained.samples.states))
+            states = trained.samples.states
+            stochastic = trained.samples.kind != "samples"
+            spec = dataclasses.replace(part.spec, samples=1 if stochastic else len(states))
             found = networks(spec, self._catalogue, trained.samples, device=str(self._device))
-            size = sum(tensor.nbytes for tensor in trained.samples.states[0].values())
-            stochastic = trained.samples.kind == "dropout"
+            size = sum(tensor.nbytes for state in states for tensor in state.values()) // len(found)
             self._loaded[part.id] = LoadedPart(found, stochastic, size, sha256, trained.record)
             while len(self._loaded) > 1 and sum(len(item.networks) for item in self._loaded.values()) > KEPT_NETWORKS:
                 self._loaded.popitem(last=False)

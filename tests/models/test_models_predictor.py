@@ -57,7 +57,11 @@ def test_dropout_has_the_rate_of_the_spec():
 @pytest.mark.parametrize(
     ("posterior", "kind", "sentence"),
     [
-        ("point", "gaussian", "posterior 'point': samples of kind 'gaussian' cannot be used"),
+        (
+            "point",
+            "gaussian",
+            "posterior 'point': samples of kind 'gaussian' are means and deviations",
+        ),
         ("own", "dropout", "posterior 'own': samples of kind 'dropout' need a parameter 'rate'"),
     ],
 )

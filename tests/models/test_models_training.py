@@ -162,5 +162,5 @@ def test_networks_are_the_first_samples_and_leave_the_global_generator_alone():
         assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
     with pytest.raises(InputError, match="expected 1 to 3 weight samples, got 4"):
         networks(changed(samples=4), Catalogue(), WeightSamples(states))
-    with pytest.raises(InputError, match="'point': samples of kind 'gaussian' cannot be used"):
+    with pytest.raises(InputError, match="'point': samples of kind 'gaussian' are means and dev"):
         networks(SPEC, Catalogue(), WeightSamples(states, "gaussian"))

@@ -9,10 +9,11 @@ from torch.distributions import Normal, kl_divergence
 
 from dumb_bench.catalogue import Catalogue
 from dumb_bench.models.fitting import Images, fit
+from dumb_bench.models.predictor import networks
 from dumb_bench.models.training import train_model
-from dumb_bench.models.weights import to_bytes
+from dumb_bench.models.weights import from_bytes, to_bytes
 from dumb_bench.posteriors.base import cosine
-from dumb_bench.posteriors.vi import MeanField, vi
+from dumb_bench.posteriors.vi import GaussianNetwork, MeanField, vi
 from dumb_bench.recipes import Recipe, resolve_recipe
 from dumb_bench.spec import ModelSpec, Plugin
 
@@ -81,7 +82,7 @@ def test_conjugate_linear_regression_gives_the_exact_mean_and_the_mean_field_var
     exact = torch.linalg.solve(precision, x.T @ y / SIGMA**2)
     variances = 1 / precision.diagonal()
     count = 8000
-    samples = vi(problem, prior_precision=tau, initial_sd=0.3, samples=count)
+    samples = vi(problem, prior_precision=tau, initial_sd=0.3, samples=count, fresh=False)
     drawn = torch.cat([state["1.weight"] for state in samples.states]).double()
     sd = torch.linalg.inv(precision).diagonal().sqrt()
     assert ((drawn.mean(0) - exact).abs() < 0.1 * sd).all()
@@ -122,7 +123,7 @@ def test_weights_are_drawn_in_train_mode_with_the_sd_asked_for_and_are_mu_in_eva
 
 def test_on_digits_draws_differ_in_weights_alone_and_fewer_are_a_prefix():
     def trained(**params):
-        posterior = CATALOGUE.resolve("posteriors", "vi", params)
+        posterior = CATALOGUE.resolve("posteriors", "vi", {"fresh": False, **params})
         return train_model(dataclasses.replace(SPEC, posterior=posterior), CATALOGUE)
 
     found = trained(samples=3)
@@ -135,3 +136,29 @@ def test_on_digits_draws_differ_in_weights_alone_and_fewer_are_a_prefix():
     }
     spread = [float((first[name] - second[name]).std()) / math.sqrt(2) for name in first if name.endswith("0.weight")]
     assert np.allclose(spread, 0.02, rtol=0.5)
+
+
+def test_fresh_draws_differ_from_pass_to_pass_with_the_means_and_deviations_trained():
+    posterior = CATALOGUE.resolve("posteriors", "vi", {"samples": 3})
+    spec = dataclasses.replace(SPEC, posterior=posterior, samples=3)
+    samples = from_bytes(to_bytes(train_model(spec, CATALOGUE).samples))
+    assert (samples.kind, len(samples.states)) == ("gaussian", 2)
+    found = networks(spec, CATALOGUE, samples)
+    assert len(found) == 3 and found[0] is found[1] is found[2]
+    images = torch.rand(4, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    torch.manual_seed(1)
+    one = found[0].eval()(images)
+    assert not torch.equal(one, found[0](images))
+    torch.manual_seed(1)
+    assert torch.equal(one, found[0](images))
+
+
+def test_a_gaussian_network_has_the_moments_of_its_weights():
+    linear = nn.Linear(2, 1, bias=False)
+    with torch.no_grad():
+        linear.weight.copy_(torch.tensor([[3.0, -1.0]]))
+    network = GaussianNetwork(linear, {"weight": torch.tensor([[0.5, 0.0]])}).eval()
+    torch.manual_seed(0)
+    drawn = torch.stack([network(torch.eye(2))[:, 0] for _ in range(4000)]).detach()
+    assert drawn.mean(0).tolist() == pytest.approx([3.0, -1.0], abs=4 * 0.5 / 4000**0.5)
+    assert drawn.std(0).tolist() == pytest.approx([0.5, 0.0], abs=4 * 0.5 / 8000**0.5)
