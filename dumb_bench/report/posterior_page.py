@@ -207,6 +207,7 @@ def _equivalent(row: Row | None) -> Cell:
 def claims(gains: pd.DataFrame) -> list[str]:
     """Return which gains are resolved and which are not: only a resolved one is claimed."""
     texts: list[str] = []
+    recipes = gains["recipe"].nunique() if len(gains) else 0
     for against, name in AGAINST.items() if len(gains) else ():
         own = gains[(gains["against"] == against) & gains["gain"].notna()]
         if own.empty:
@@ -219,7 +220,7 @@ def claims(gains: pd.DataFrame) -> list[str]:
             ("not resolved, which is not equal", own[level]),
         ):
             if len(rows):
-                texts.append(f"Against {name}, {word}: {_listed(rows, relations)}.")
+                texts.append(f"Against {name}, {word}: {_listed(rows, relations, recipes)}.")
         bare = own[own["reason"] != ""]
         if len(bare):
             reasons = ", ".join(sorted(set(bare["reason"].astype(str).str.removeprefix("descriptive: "))))
@@ -227,7 +228,7 @@ def claims(gains: pd.DataFrame) -> list[str]:
     return texts
 
 
-def _listed(rows: pd.DataFrame, relations: int) -> str:
+def _listed(rows: pd.DataFrame, relations: int, recipes: int) -> str:
     """Return configurations in short, those of the same relations together, with the range of what is resolved."""
     where: pd.Series = rows.groupby(CONFIGURATION)["relation"].agg(lambda part: tuple(_relations(part.to_frame())))
     kept = rows.merge(where.rename("where").reset_index(), on=CONFIGURATION)
@@ -236,14 +237,22 @@ def _listed(rows: pd.DataFrame, relations: int) -> str:
     for found in combinations:
         part = kept[kept["where"] == found]
         place = "in every relation" if len(found) == relations else "; ".join(found)
-        named = [_counted(key, group) for key, group in part.groupby(["posterior", "recipe", "aggregation"], sort=True)]
+        named = [_counted(key, group, recipes > 1) for key, group in part.groupby(["posterior", "recipe"], sort=True)]
         gain = dict.fromkeys(points(value, sign=True) for value in (part["gain"].min(), part["gain"].max()))
         resolved = f" ({' to '.join(gain)} points)" if part["resolved"].all() else ""
-        texts.append(f"{place}: {', '.join(named)}{resolved}")
+        texts.append(f"{place}: {'; '.join(named)}{resolved}")
     return ". ".join(text[:1].upper() + text[1:] if index else text for index, text in enumerate(texts))
 
 
-def _counted(key: Any, part: pd.DataFrame) -> str:
-    counts = [f"{value:.0f}" for value in sorted(part["samples"].unique())]
-    number = " and ".join([", ".join(counts[:-1]), counts[-1]] if counts[1:] else counts)
-    return f"{key[0]} / {key[1]} / {key[2]} / {number} sample{'' if number == '1' else 's'}"
+def _counted(key: Any, part: pd.DataFrame, with_recipe: bool) -> str:
+    """Return a posterior with its numbers of samples; aggregations of the same numbers together."""
+    numbers: dict[str, list[str]] = {}
+    for aggregation, group in part.groupby("aggregation", sort=True):
+        counts = [f"{value:.0f}" for value in sorted(group["samples"].unique())]
+        numbers.setdefault(_joined(counts), []).append(str(aggregation))
+    texts = [f"{count} sample{'' if count == '1' else 's'} ({_joined(how)})" for count, how in numbers.items()]
+    return f"{key[0]}{f' / {key[1]}' if with_recipe else ''}, {', '.join(texts)}"
+
+
+def _joined(names: list[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
