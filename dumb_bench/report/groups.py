@@ -103,10 +103,11 @@ def _named(tests: pd.DataFrame) -> pd.DataFrame:
 
 
 def _populations(tests: pd.DataFrame, apart: tuple[str, ...]) -> pd.DataFrame:
-    """Add `population` (text, empty when there is only one) and `reference` (the plainest population)."""
+    """Add `population` (text, empty when there is only one) and `reference` (the plainest population: trained as the victims are)."""
     varying = [name for name in apart if name in tests and tests[name].nunique(dropna=False) > 1]
     if not varying:
         return tests.assign(population="", reference=True)
+    victims = set(tests["victim_recipe"]) if "victim_recipe" in tests else set()
     distinct = tests[varying].drop_duplicates()
     texts, plainness = [], []
     for row in distinct.itertuples(index=False):
@@ -115,7 +116,7 @@ def _populations(tests: pd.DataFrame, apart: tuple[str, ...]) -> pd.DataFrame:
         ]
         texts.append(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in shown))
         plain = sum(str(value) == _PLAIN.get(name.split("_", 1)[-1], "none") for name, value in shown)
-        plainness.append(plain)
+        plainness.append(plain + (dict(shown).get("surrogate_recipe") in victims))
     distinct = distinct.assign(population=texts, plain=plainness)
     best = distinct.sort_values(["plain", "population"], ascending=[False, True])["population"].iloc[0]
     merged = tests.merge(distinct.drop(columns="plain"), on=varying, how="left")
