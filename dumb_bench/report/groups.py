@@ -103,7 +103,7 @@ def _named(tests: pd.DataFrame) -> pd.DataFrame:
 
 
 def _populations(tests: pd.DataFrame, apart: tuple[str, ...]) -> pd.DataFrame:
-    """Add `population` (text, empty when there is only one) and `reference` (the plainest population: trained as the victims are)."""
+    """Add `population` (text, empty when there is only one) and `reference`: the plainest, trained as victims."""
     varying = [name for name in apart if name in tests and tests[name].nunique(dropna=False) > 1]
     if not varying:
         return tests.assign(population="", reference=True)
