@@ -41,17 +41,25 @@ def first_place(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def in_series(frame: pd.DataFrame) -> pd.DataFrame:
-    """Add `series` (posterior with its recipe where recipes differ), `style` (its number) and `panel` (relation)."""
-    several = frame["recipe"].nunique() > 1
+    """Add `series` (posterior, with its recipe where it has several), `style` (its number), `panel` (relation) and
+    `axis_top`, the end of all panels' y axes.
+    """
     name = frame["posterior"].astype(str).where(~is_single(frame), SINGLE).where(~is_ensemble(frame), "deep_ensemble")
-    name += (", " + frame["recipe"].astype(str)) if several else ""
+    several = frame.groupby(name)["recipe"].transform("nunique") > 1
+    name = name.where(~several, name + ", " + frame["recipe"].astype(str))
     names = sorted(name.unique(), key=lambda text: (not text.startswith(SINGLE), text))
     relation = {text: index for index, text in enumerate(RELATION_ORDER)}
     found = frame.assign(
         series=name, style=name.map({text: i for i, text in enumerate(names)}), panel=frame["relation"],
-        order=frame["relation"].map(relation),
+        axis_top=_top(frame), order=frame["relation"].map(relation),
     )  # fmt: skip
     return found.sort_values(["order", "style", "aggregation", "samples"], kind="stable").drop(columns="order")
+
+
+def _top(frame: pd.DataFrame) -> float:
+    """Return the least tenth above every rate and interval, at least .1 and at most 1."""
+    highest = float(np.nanmax(frame[["rate", "high"]].to_numpy(dtype=float)))
+    return min(1.0, max(0.1, float(np.ceil(highest * 10)) / 10))
 
 
 def look(style: int, aggregation: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _COLUMNS = [
+    "axis_top",
     "panel", "label", "setting", "series", "style", "posterior", "recipe", "samples", "aggregation", "iteration",
     "final", "rate", "low", "high", "n_tests", "n_images", "n_surrogates", "n_victims",
 ]  # fmt: skip
@@ -44,7 +45,7 @@ class SuccessByIterations:
         draw_series(axes, frame, "iteration")
         axes.set_xlabel("iterations")
         axes.set_ylabel("success")
-        percent_axis(axes)
+        percent_axis(axes, top=float(frame["axis_top"].iloc[0]))
 
     def caption(self, frame: pd.DataFrame) -> str:
         """Say the denominators and n."""

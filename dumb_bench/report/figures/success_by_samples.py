@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _COLUMNS = [
+    "axis_top",
     "panel", "label", "setting", "series", "style", "posterior", "recipe", "samples", "aggregation", "rate", "low",
     "high", "reason", "n_tests", "n_images", "n_surrogates", "n_victims", "n_draws",
 ]  # fmt: skip
@@ -47,7 +48,7 @@ class SuccessBySamples:
         axes.minorticks_off()
         axes.set_xlabel("weight samples")
         axes.set_ylabel("success")
-        percent_axis(axes)
+        percent_axis(axes, top=float(frame["axis_top"].iloc[0]))
 
     def caption(self, frame: pd.DataFrame) -> str:
         """Say the denominators and n."""

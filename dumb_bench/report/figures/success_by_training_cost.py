@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _COLUMNS = [
+    "axis_top",
     "panel", "label", "setting", "series", "style", "posterior", "recipe", "samples", "aggregation", "measure", "cost",
     "rate", "low", "high", "reason", "n_tests", "n_images", "n_surrogates", "n_victims",
 ]  # fmt: skip
@@ -52,7 +53,7 @@ class SuccessByTrainingCost:
         axes.minorticks_off()
         axes.set_xlabel(f"{frame['measure'].iloc[0]} (log)")
         axes.set_ylabel("success")
-        percent_axis(axes)
+        percent_axis(axes, top=float(frame["axis_top"].iloc[0]))
 
     def caption(self, frame: pd.DataFrame) -> str:
         """Say the denominators and n."""
