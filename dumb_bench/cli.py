@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dumb_bench.errors import DamagedFileError, InputError, SchemaError
+from dumb_bench.redaction import crash_text, without_secrets
 
 if TYPE_CHECKING:
     from dumb_bench.catalogue import Catalogue
@@ -71,10 +72,13 @@ def _clean_errors() -> Iterator[None]:
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         _fail(f"{place}{error.strerror or error}")
+    except Exception as error:
+        typer.echo(crash_text(error), err=True)
+        raise SystemExit(1) from None
 
 
 def _fail(message: str) -> None:
-    for line in message.splitlines():
+    for line in without_secrets(message).splitlines():
         typer.echo(f"error: {line}", err=True)
     raise SystemExit(2) from None
 
@@ -112,6 +116,7 @@ def run(
     catalogue = _catalogue(plugin, data, download=not offline)
     name = read_grid(grid, catalogue)[0].name
     place = results or str(Path("results") / name)
+    shown = without_secrets(place)
     options = RunOptions(
         results=place, store=store or default_store(place), address=address, slots=slots, gpus=gpus_per_slot,
         device="cuda" if gpus_per_slot > 0 else "cpu", retry_failed=retry_failed, max_tests=max_tests,
@@ -147,8 +152,8 @@ def run(
         typer.echo("interrupted: what is done is stored; the same command goes on from here", err=True)
         raise typer.Exit(summary.exit_code)
     if summary.failures:
-        typer.echo(f"failed units: {summary.failures} (reasons: `dumb-bench status {place}`)", err=True)
-    typer.echo(f"results: {place}")
+        typer.echo(f"failed units: {summary.failures} (reasons: `dumb-bench status {shown}`)", err=True)
+    typer.echo(f"results: {shown}")
     if report and "://" not in place:
         out = Path("reports") / Path(place).name if results is None else Path(place) / "report"
         page = _draw(place, str(out), plugin)

@@ -31,12 +31,12 @@ def _as_list(value: Any) -> Any:
 
 
 def _distinct(values: list[_T]) -> list[_T]:
-    seen: list[_T] = []
+    seen: set[_T] = set()
     for value in values:
         if value in seen:
             shown = value.name if isinstance(value, Choice) else value
             raise ValueError(f"{shown!r} is given twice")
-        seen.append(value)
+        seen.add(value)
     return values
 
 

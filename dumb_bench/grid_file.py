@@ -26,6 +26,10 @@ from dumb_bench.grid import (
 )
 
 MAX_FILE_BYTES = 1_000_000
+MAX_DOTS = 1_000
+"""On one line: the parser's time grows with the square of a dotted key's parts."""
+MAX_SENTENCES = 20
+"""Faults named at once; the rest are counted."""
 
 
 def read_grid(path: Path, catalogue: Catalogue) -> tuple[Grid, str]:
@@ -37,9 +41,11 @@ def read_grid(path: Path, catalogue: Catalogue) -> tuple[Grid, str]:
     try:
         if path.is_dir():
             raise InputError(f"{path}: is a folder, expected a grid file (TOML)")
-        if path.stat().st_size > MAX_FILE_BYTES:
+        with path.open("rb") as stream:  # not by its size: a device or a pipe has none
+            data = stream.read(MAX_FILE_BYTES + 1)
+        if len(data) > MAX_FILE_BYTES:
             raise InputError(f"{path}: larger than {MAX_FILE_BYTES:,} bytes, this is no grid file")
-        text = path.read_text(encoding="utf-8")
+        text = data.decode().replace("\r\n", "\n").replace("\r", "\n")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except UnicodeDecodeError as error:
@@ -57,6 +63,9 @@ def parse_grid(text: str, where: str, catalogue: Catalogue) -> Grid:
     """
     if not text.strip():
         raise InputError(f"{where}: is empty, expected a grid (see grids/quickstart.toml)")
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.count(".") > MAX_DOTS:
+            raise InputError(f"{where}: line {number} has more than {MAX_DOTS:,} dots, this is no grid file")
     try:
         data = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
@@ -66,7 +75,10 @@ def parse_grid(text: str, where: str, catalogue: Catalogue) -> Grid:
         _check_names(grid, catalogue)
     except ValidationError as error:
         single = {section for section in ("surrogates", "victims") if not isinstance(data.get(section), list)}
-        lines = list(dict.fromkeys(f"{where}: {_sentence(item, single)}" for item in error.errors()))
+        found = error.errors(include_url=False)
+        lines = list(dict.fromkeys(f"{where}: {_sentence(item, single)}" for item in found[:MAX_SENTENCES]))
+        if len(found) > MAX_SENTENCES:
+            lines.append(f"{where}: and {len(found) - MAX_SENTENCES:,} more faults")
         raise InputError("\n".join(lines)) from None
     except InputError as error:
         raise InputError(f"{where}: {error}") from None

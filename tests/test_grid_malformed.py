@@ -66,6 +66,8 @@ CASES: dict[str, tuple[str, str]] = {
     "unknown delivery": (changed("per_class = 10", 'per_class = 10\ndeliveries = ["jpg"]'), "images.deliveries: unknown delivery 'jpg'"),
     "table where a list belongs": (changed('source = ["optdigits", "rendered"]', "source = { a = 1 }"), "models.source[0]: expected a table with a `name`"),
     "number where a table belongs": (changed("[training]\nrecipe", "[training]\nbalance_mode = 1\nrecipe"), "training.balance_mode: expected 'paper' or 'fixed_total'"),
+    "a key of many parts": (GOOD + "a." * 2_000 + "b = 1\n", "more than 1,000 dots"),
+    "deep nesting": (GOOD + "a = " + "[" * 100_000 + "]" * 100_000 + "\n", "is not TOML: "),
     "not TOML": ("name = \n= 3", "is not TOML"),
     "empty file": ("  \n", "is empty"),
     "strength for an attack's missing parameter": (mini_grid(attacks=BLUR + 'params = { radius = 2 }\n'), "attack 'box_blur': unknown parameter 'radius'"),

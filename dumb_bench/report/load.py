@@ -102,7 +102,7 @@ def read_meta(folder: Path, plan: Mapping[str, Any]) -> Meta:
     report = plan.get("report") if isinstance(plan.get("report"), dict) else {}
     counts = plan.get("counts") if isinstance(plan.get("counts"), dict) else {}
     grid = folder / "grid.toml"
-    text = grid.read_text(encoding="utf-8", errors="replace") if grid.is_file() else ""
+    text = grid.read_text(encoding="utf-8", errors="replace") if grid.is_file() and not grid.is_symlink() else ""
     try:
         name = _text(tomllib.loads(text).get("name"))
     except tomllib.TOMLDecodeError:

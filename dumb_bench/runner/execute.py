@@ -13,6 +13,7 @@ import torch
 
 from dumb_bench.catalogue import Catalogue
 from dumb_bench.errors import AttackError, DamagedFileError, InputError
+from dumb_bench.redaction import without_secrets
 from dumb_bench.runner.attack_unit import run_attack
 from dumb_bench.runner.machine import host
 from dumb_bench.runner.slot_state import SlotState
@@ -93,8 +94,8 @@ def fault_of(error: Exception) -> Fault:
 
 
 def clean_text(text: str, limit: int) -> str:
-    """Return text without control characters and terminal codes, the home folder written `~`, cut to a length."""
-    text = re.sub(r"\x1b\[[0-9;?]*[ -/]*[@-~]", "", text)
+    """Return text without secrets, control characters and terminal codes, the home folder written `~`, cut to size."""
+    text = re.sub(r"\x1b\[[0-9;?]*[ -/]*[@-~]", "", text[: 4 * limit])
     text = "".join(letter for letter in text if letter in "\n\t" or letter.isprintable())
-    text = text.replace(os.path.expanduser("~") + os.sep, "~" + os.sep)
+    text = without_secrets(text).replace(os.path.expanduser("~") + os.sep, "~" + os.sep)
     return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
 os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
@@ -15,6 +16,7 @@ import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayError
 
 from dumb_bench.errors import InputError
+from dumb_bench.runner.cluster_safety import no_answer, open_cluster_warning
 from dumb_bench.runner.units import Fault, Outcome, Unit
 
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
@@ -41,9 +43,19 @@ class RayExecutor:
         address: `local` starts a cluster of this machine's own; `auto` or `HOST:PORT` joins one.
         slots: how many; None = one a CPU (one a GPU share with `gpus`), and `at_most` this many.
         gpus: GPUs of a slot, possibly a fraction.
+        say: told in one line if the cluster joined asks for no token.
     """
 
-    def __init__(self, settings: Any, *, address: str, slots: int | None, at_most: int, gpus: float = 0.0) -> None:
+    def __init__(
+        self,
+        settings: Any,
+        *,
+        address: str,
+        slots: int | None,
+        at_most: int,
+        gpus: float = 0.0,
+        say: Callable[[str], None],
+    ) -> None:
         self._settings = settings
         self._gpus = gpus
         if address == "local":
@@ -61,7 +73,10 @@ class RayExecutor:
             try:
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
             except (ConnectionError, RayError, ValueError) as error:
-                raise InputError(f"--address {address}: no Ray cluster answers there ({error})") from None
+                hint = no_answer(os.environ)
+                raise InputError(f"--address {address}: no Ray cluster answers there ({error}){hint}") from None
+            if warning := open_cluster_warning(address, ray.__version__, os.environ):
+                say(warning)
         available: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         most = int(available.get("CPU", 1))
         if gpus > 0:

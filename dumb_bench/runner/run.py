@@ -14,6 +14,7 @@ import tomli_w
 
 from dumb_bench.catalogue import Catalogue
 from dumb_bench.grid_file import read_grid
+from dumb_bench.redaction import public_uri
 from dumb_bench.runner.driver import Driver, Executor, Tally, Watcher
 from dumb_bench.runner.execute import SlotSettings, Worker
 from dumb_bench.runner.fetch import ensure, sources_of
@@ -94,13 +95,14 @@ def run_grid(path: Path, catalogue: Catalogue, options: RunOptions, watcher: Wat
     folder = ResultFolder.open(options.results)
     summary = Summary(plan.test_rows)
     summary.quarantined = _set_aside(folder)
-    document = plan_document(plan, "" if options.store == default_store(options.results) else store.uri, catalogue)
+    beside = options.store == default_store(options.results)
+    document = plan_document(plan, "" if beside else public_uri(store.uri), catalogue)
     folder.write_text("grid.toml", text)
     folder.write_text("grid.resolved.toml", tomli_w.dumps(_without_none(grid.model_dump(mode="json"))))
     folder.place.write(PLAN, seal(document))
     if folder.plan_digest() not in (None, document["digest"], partial(document)):
         say(
-            f"{options.results}: holds the tables of another plan; "
+            f"{folder.place.name}: holds the tables of another plan; "
             "they make room for this one's (the store keeps all rows)"
         )
     with EventLog(folder.place) as log:
@@ -145,7 +147,7 @@ def _rounds(
                 say(_opening(plan, left, units))
                 if executor is None:
                     ensure(sources_of(plan), catalogue)
-                    executor = _executor(len(units) + left.open_tunings, store, catalogue, options)
+                    executor = _executor(len(units) + left.open_tunings, store, catalogue, options, say)
                     open_until_the_end.callback(executor.close)
                 summary.add(Driver(store, executor, log, watcher).run(units, parts, lost))
                 store.compact()
@@ -199,7 +201,7 @@ def _opening(plan: Plan, left: Outstanding, units: list[Unit]) -> str:
     )
 
 
-def _executor(at_most: int, store: Store, catalogue: Catalogue, options: RunOptions) -> Executor:
+def _executor(at_most: int, store: Store, catalogue: Catalogue, options: RunOptions, say: Say) -> Executor:
     """Return where units run; `at_most` slots are of use. Slots only read data: side by side they must not download."""
     reading = replace(catalogue, data=replace(catalogue.data, download=False))
     settings = SlotSettings(store.uri, reading, options.device)
@@ -207,7 +209,9 @@ def _executor(at_most: int, store: Store, catalogue: Catalogue, options: RunOpti
         return SerialExecutor(Worker(settings))
     from dumb_bench.runner.ray_slots import RayExecutor
 
-    return RayExecutor(settings, address=options.address, slots=options.slots, at_most=at_most, gpus=options.gpus)
+    return RayExecutor(
+        settings, address=options.address, slots=options.slots, at_most=at_most, gpus=options.gpus, say=say
+    )
 
 
 def _set_aside(folder: ResultFolder) -> list[str]:

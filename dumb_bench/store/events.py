@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
+from dumb_bench.redaction import without_secrets
 from dumb_bench.store.filesystem import LocalPlace
 from dumb_bench.store.place import Place
 
@@ -32,7 +33,12 @@ class EventLog:
         self._run = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(3)}"
 
     def append(self, event: str, **fields: Any) -> None:
-        """Note an event with its UTC time. What JSON cannot hold is written as text. Raises OSError."""
+        """Note an event with its UTC time. What JSON cannot hold is written as text. Raises OSError.
+
+        A `message` is written without secrets.
+        """
+        if "message" in fields:
+            fields["message"] = without_secrets(str(fields["message"]))
         self._pending.append(
             _line({"time": datetime.now(UTC).isoformat(timespec="microseconds"), "event": event, **fields})
         )

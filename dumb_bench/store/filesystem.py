@@ -19,6 +19,7 @@ from dumb_bench.errors import InputError
 from dumb_bench.store.place import Entry, Place, checked, one_line, temporary
 
 OBJECT_STORES = ("s3", "gs")
+_MOST_KNOWN = 10_000
 
 
 class LocalPlace(Place):
@@ -31,10 +32,24 @@ class LocalPlace(Place):
             root = root.expanduser()
         self.root = root.absolute()
         self.uri = self.name = str(self.root)
+        self._known: set[str] = set()
 
     def path(self, path: str) -> Path:
-        """Return the real path of a name."""
-        return self.root / checked(path)
+        """Return the real path of a name.
+
+        Raises:
+            InputError: it is no name inside a folder, or a link leads out of this one.
+        """
+        target = self.root / checked(path)
+        folder = os.path.dirname(target)
+        if folder not in self._known or os.path.islink(target):
+            root = os.path.realpath(self.root)
+            if os.path.commonpath((root, os.path.realpath(target))) != root:
+                raise InputError(f"{self.name}: {path} is a link that leads out of this folder; it is not followed.")
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known.add(folder)
+        return target
 
     def _prepare(self, create: bool) -> None:
         if not create:

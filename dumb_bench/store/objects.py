@@ -8,6 +8,7 @@ import urllib.parse
 from typing import Any
 
 from dumb_bench.errors import InputError
+from dumb_bench.redaction import public_uri, without_secrets
 from dumb_bench.store.place import Entry, Place, checked, one_line, temporary
 
 
@@ -18,8 +19,7 @@ class ObjectPlace(Place):
 
     def __init__(self, filesystem: Any, root: str, uri: str) -> None:
         self.filesystem, self.root, self.uri = filesystem, root.rstrip("/"), uri
-        parts = urllib.parse.urlsplit(uri)
-        self.name = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        self.name = public_uri(uri).partition("?")[0]
 
     @classmethod
     def from_uri(cls, uri: str) -> ObjectPlace:
@@ -45,8 +45,7 @@ class ObjectPlace(Place):
         try:
             filesystem, root = fs.FileSystem.from_uri(full)
         except (OSError, ValueError, NotImplementedError) as error:
-            shown = uri.split("?", 1)[0].rpartition("@")[2]
-            raise InputError(f"{shown}: cannot be opened: {one_line(error)}.") from error
+            raise InputError(f"{without_secrets(uri)}: cannot be opened: {one_line(error)}.") from error
         return cls(filesystem, root, full)
 
     def _full(self, path: str) -> str:

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 from dumb_bench.errors import InputError
+from dumb_bench.redaction import without_secrets
 
 
 class Entry(NamedTuple):
@@ -32,9 +33,9 @@ def checked(path: str) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """Return an error's message as one short line."""
+    """Return an error's message as one short line, without secrets."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(text.split())[:300]
+    return without_secrets(" ".join(text.split()))[:300]
 
 
 def temporary(name: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from dumb_bench.errors import DamagedFileError, InputError
+from dumb_bench.redaction import without_secrets
 from dumb_bench.store import artifacts, compaction, parts
 from dumb_bench.store.batch import without_unit
 from dumb_bench.store.filesystem import place_at
@@ -138,12 +139,15 @@ class Store:
     def put_failure(self, row: Mapping[str, Any]) -> None:
         """Note that a unit failed (a row of `failures`); the unit is not done. A later failure replaces it.
 
+        Its texts are stored without secrets.
+
         Raises:
             InputError: `unit_key` is missing or not lower hexadecimal.
             SchemaError: an unknown column.
         """
         key = parts.checked_key(str(row.get("unit_key", "")))
-        full = as_table("failures", [dict(row)]).to_pylist()[0]
+        texts = {name: without_secrets(str(row[name])) for name in ("message", "traceback") if row.get(name)}
+        full = as_table("failures", [{**row, **texts}]).to_pylist()[0]
         self.place.write(_failure(key), seal({"failure": full}))
 
     def failures(self) -> pa.Table:

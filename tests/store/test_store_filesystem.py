@@ -122,6 +122,32 @@ def test_leftovers_are_invisible_and_swept_when_old(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["x"]
 
 
+def test_links_that_lead_out_are_not_followed(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "mine.parquet").write_bytes(b"mine")
+    root = tmp_path / "real"
+    place = LocalPlace(root)
+    place.write("a/file", b"1")
+    (root / "folder").symlink_to(outside)
+    (root / "a" / "link").symlink_to(outside / "mine.parquet")
+    acts = (place.read, place.exists, place.delete, lambda name: place.write(name, b"2"), place.files, place.names)
+    for name in ("folder/mine.parquet", "a/link"):
+        for act in acts:
+            with pytest.raises(InputError, match="link that leads out"):
+                act(name)
+        for source, target in ((name, "b"), ("a/file", name)):
+            with pytest.raises(InputError, match="link that leads out"):
+                place.move(source, target)
+    for act in (place.names, place.files):
+        with pytest.raises(InputError, match="link that leads out"):
+            act("folder")
+    assert [path.read_bytes() for path in outside.iterdir()] == [b"mine"]
+    (root / "inside").symlink_to(root / "a")
+    (tmp_path / "other name").symlink_to(root)
+    assert place.read("inside/file") == place_at(tmp_path / "other name").read("a/file") == b"1"
+
+
 def test_credentials_are_not_shown() -> None:
     place = ObjectPlace(None, "bucket/x", "s3://key:secret@bucket/x?region=eu-west-1")
     assert place.name == "s3://bucket/x"
