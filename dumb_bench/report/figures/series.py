@@ -58,7 +58,7 @@ def in_series(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _top(frame: pd.DataFrame) -> float:
     """Return the least tenth above every rate and interval, at least .1 and at most 1."""
-    highest = float(np.nanmax(frame[["rate", "high"]].to_numpy(dtype=float)))
+    highest = float(np.nanmax(frame[["rate", "high"]].to_numpy(dtype=float), initial=0.0))
     return min(1.0, max(0.1, float(np.ceil(highest * 10)) / 10))
 
 
