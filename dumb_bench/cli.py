@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dumb_bench.errors import DamagedFileError, InputError, SchemaError
+from dumb_bench.export import export
 from dumb_bench.redaction import crash_text, without_secrets
 
 if TYPE_CHECKING:
@@ -294,3 +295,6 @@ def compact(results: Results, store: StorePlace = None) -> None:
 
     rows = compact_results(results, store)
     typer.echo(", ".join(f"{name} {number:,}" for name, number in rows.items()))
+
+
+app.command()(export)

@@ -176,9 +176,13 @@ class Training(_Table):
 
 
 class Output(_Table):
-    """What is stored. margins: each image's margin on each victim, beside its label."""
+    """What is stored. margins: each image's margin on each victim, beside its label.
+
+    keep_adversarial: nothing of the adversarial images, a few of each set, or all; no id and no key depends on it.
+    """
 
     margins: bool = True
+    keep_adversarial: Literal["none", "sample", "all"] = "none"
 
 
 class Report(_Table):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from minigrid import Ended, Quiet, mini_grid
+from minigrid import Ended, Quiet, kept_grid, mini_grid
 
 torch.set_num_threads(1)
 
@@ -56,4 +56,18 @@ def mini_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     options = RunOptions(results=str(folder / "mini"), store=str(folder / ".store"), address="serial")
     summary = run_grid(grid, Catalogue(), options, Quiet(), lambda line: None)
     assert summary.exit_code == 0
+    return folder / "mini"
+
+
+@pytest.fixture(scope="session")
+def kept_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results of a small grid that keeps all its adversarial images, run once; tests must leave them as they are."""
+    from dumb_bench.catalogue import Catalogue
+    from dumb_bench.runner.run import RunOptions, run_grid
+
+    folder = tmp_path_factory.mktemp("kept")
+    grid = folder / "kept.toml"
+    grid.write_text(kept_grid("all"))
+    options = RunOptions(results=str(folder / "mini"), store=str(folder / ".store"), address="serial")
+    assert run_grid(grid, Catalogue(), options, Quiet(), lambda line: None).exit_code == 0
     return folder / "mini"

@@ -45,6 +45,18 @@ def mini_grid(
     )  # fmt: skip
 
 
+STEPS = '[[attacks]]\nname = "bim"\nstrength = 0.1\nparams = { steps = 3 }\nrecord_steps = [1]\n'
+
+
+def kept_grid(keep: str, victim_seeds: str = "[0]", deliveries: str = '["uint8"]', attacks: str = "") -> str:
+    """One source, one network, and what is kept of its images."""
+    text = mini_grid(
+        sources='["optdigits"]', image_source="surrogate", victim_seeds=victim_seeds,
+        attacks=f'[output]\nkeep_adversarial = "{keep}"\n' + (attacks or FGSM + BLUR + STEPS),
+    )  # fmt: skip
+    return text.replace("per_class = 10", f"per_class = 10\ndeliveries = {deliveries}")
+
+
 class Ended(NamedTuple):
     code: int
     out: str

@@ -51,6 +51,9 @@ NOT_RUN = {
         "uv run dumb-bench check attack smooth_fgsm",
         "uv run pytest examples/attack_package/tests",
     ],
+    "my-own-grid.md": [  # by test_export.py
+        "uv run dumb-bench export results/my_grid --attack-id ID --out images",
+    ],
     "my-own-data.md": [  # downloads, and days of GPUs
         "uv run dumb-bench fetch grids/gubri_2022_cifar10.toml --data /shared/me/data",
         "uv run dumb-bench run grids/gubri_2022_cifar10.toml --data /shared/me/data --offline --address auto"

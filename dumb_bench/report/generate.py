@@ -29,6 +29,7 @@ def generate(results_folder: Path, out_folder: Path, *, catalogue: Catalogue | N
         InputError: the folder holds no results, or a table cannot be read.
     """
     from dumb_bench.report.contrasts import summary
+    from dumb_bench.report.gallery import kept_images
     from dumb_bench.report.groups import prepared
     from dumb_bench.report.html import page
     from dumb_bench.report.load import load
@@ -52,7 +53,8 @@ def generate(results_folder: Path, out_folder: Path, *, catalogue: Catalogue | N
     files = write_tables(by_case, tuned, out / "tables")
     target = out / "index.html"
     posteriors = None if studied is None else section(studied, out / "tables")
-    text = page(results, tests, by_case, tuning_rows(tuned), drawn, files, posteriors)
+    kept = kept_images(results.tables.folder.place)
+    text = page(results, tests, by_case, tuning_rows(tuned), drawn, files, posteriors, kept)
     target.write_text(text, encoding="utf-8")
     return target
 

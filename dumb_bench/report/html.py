@@ -186,9 +186,10 @@ def page(
     drawn: list[Drawn],
     files: list[str],
     posteriors: dict[str, Any] | None = None,
+    kept: dict[str, Any] | None = None,
 ) -> str:
     """Return the page as HTML. `tuned`: rows on chosen strengths; `drawn`: the figures in order; `files`: names under
-    `tables/`; `posteriors`: `posterior_page.section`, None in a grid without them.
+    `tables/`; `posteriors`: `posterior_page.section`, None in a grid without them; `kept`: `gallery.kept_images`.
     """
     from importlib.metadata import PackageNotFoundError, version
 
@@ -241,4 +242,5 @@ def page(
         grid_text=results.meta.grid_text,
         files=files,
         posteriors=posteriors,
+        kept=kept,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from dumb_bench.errors import AttackError
 from dumb_bench.evaluation import count, margins_of, mean_logits_of
 from dumb_bench.perturbation import l2, linf, ssim
 from dumb_bench.relation import relate
+from dumb_bench.runner.kept_sets import form_of, keep, load, there
 from dumb_bench.runner.machine import hardware, host, library_versions
 from dumb_bench.runner.slot_state import ImageSet, SlotState, labels_of
 from dumb_bench.runner.units import AttackUnit, Wanted
@@ -48,28 +49,38 @@ def run_attack(unit: AttackUnit, state: SlotState) -> dict[str, pa.Table]:
     settings = all_params(entry, spec.attack.attack.as_dict())
     norm = budget_norm(entry.info, settings)
     seed_key = seed_key_of(spec.surrogate, spec.attack, spec.images, settings)
-    strengths = list(dict.fromkeys(item.strength for item in unit.wanted))
+    at = {strength: [item for item in unit.wanted if item.strength == strength] for strength in
+          dict.fromkeys(item.strength for item in unit.wanted)}  # fmt: skip
     surrogate = state.surrogate(spec.surrogate) if spec.surrogate else None
     batch = min(spec.attack.chunk, len(images.images))
     memory = surrogate.memory_bytes(images.images[:1], batch) if surrogate else None
     steps = sorted({item.step for item in unit.wanted if item.step is not None})
-    made = craft(
-        entry, surrogate, images.images, images.labels, strengths,
-        params=spec.attack.attack.as_dict(), chunk=spec.attack.chunk, seed_key=seed_key,
-        targets=images.aim(spec.attack.targeted), steps=steps,
-    )  # fmt: skip
+
+    def crafting(strengths: Sequence[float | None]) -> Iterator[Crafted]:
+        return craft(
+            entry, surrogate, images.images, images.labels, strengths,
+            params=spec.attack.attack.as_dict(), chunk=spec.attack.chunk, seed_key=seed_key,
+            targets=images.aim(spec.attack.targeted), steps=steps,
+        )  # fmt: skip
+
     rows: dict[str, list[dict[str, Any]]] = {"attacks": [], "tests": [], "predictions": []}
     expected = {attack_id: (known, stored) for attack_id, known, stored in unit.expected}
-    for strength, crafted in zip(strengths, made, strict=True):
-        here = [item for item in unit.wanted if item.strength == strength]
-        forms: dict[str | int, Crafted] = {"": crafted, **dict(zip(steps, crafted.recorded, strict=True))}
-        for final in {item.final_id for item in here if item.step is not None} & expected.keys():
-            _compare(unit, final, crafted, expected)
-        if any(item.set.control for item in here):
-            forms["delta_swap"] = delta_swap(crafted, images.images, images.labels, norm, seed_key=seed_key)
+    kept = {strength for strength, here in at.items() if there(here, expected, state.store)}
+    made = crafting([strength for strength in at if strength not in kept])
+    for strength, here in at.items():
+        loaded = load(here, expected, images.images, state.store) if strength in kept else None
+        forms = loaded or {}
+        if loaded is None:
+            crafted = next(made) if strength not in kept else next(crafting([strength]))
+            forms = {"": crafted, **dict(zip(steps, crafted.recorded, strict=True))}
+            for final in {item.final_id for item in here if item.step is not None} & expected.keys():
+                _compare(unit, final, crafted, expected)
+            if any(item.set.control for item in here):
+                forms["delta_swap"] = delta_swap(crafted, images.images, images.labels, norm, seed_key=seed_key)
         for item in here:
-            form = forms[item.set.control if item.step is None else item.step]
+            form = forms[form_of(item)]
             sha256, stored = _compare(unit, item.attack_id, form, expected)
+            keep(unit.keep, item, form, images.images, state.classes(spec.images.task), state.store, loaded or ())
             delivered = state.deliver(form.images, item.delivery.name)
             answer = _ask(item, images, delivered, state)
             common = _common(unit, item, entry, settings, norm)

@@ -10,6 +10,7 @@ from dumb_bench.catalogue import Catalogue
 from dumb_bench.errors import InputError
 from dumb_bench.grid_file import read_grid
 from dumb_bench.runner.estimate import estimate
+from dumb_bench.runner.kept_sets import kept_size, spared
 from dumb_bench.runner.outstanding import Index, outstanding, read_index
 from dumb_bench.runner.plan import build_plan
 from dumb_bench.store.store import Store
@@ -23,19 +24,24 @@ def describe_plan(path: Path, catalogue: Catalogue, store_of: Callable[[str], st
     grid, _ = read_grid(path, catalogue)
     plan = build_plan(grid, catalogue, str(path), max_tests)
     everything = outstanding(plan, EMPTY, catalogue)
+    store = None
     try:
-        index = read_index(Store.open(store_of(grid.name), create=False), plan.parts)
+        store = Store.open(store_of(grid.name), create=False)
+        index = read_index(store, plan.parts)
     except InputError:
         index = EMPTY
     left = outstanding(plan, index, catalogue)
-    cost = estimate(plan, catalogue)
+    loaded = spared(left.units, store) if store else 0
+    cost, kept = estimate(plan, catalogue), kept_size(plan, catalogue)
     return {
         "name": grid.name,
         **plan.counts,
         "units": len(everything.units),
         "done": len(everything.units) - len(left.units),
         "tests_done": left.tests_done,
-        "recrafted": left.recrafted,
+        "recrafted": left.recrafted - loaded,
+        "loaded": loaded,
+        "kept_sets": kept.sets,
         "open_tunings": left.open_tunings,
         "estimate": {
             "training": cost.training_seconds,
@@ -43,6 +49,7 @@ def describe_plan(path: Path, catalogue: Catalogue, store_of: Callable[[str], st
             "scoring": cost.scoring_seconds,
             "table_bytes": cost.table_bytes,
             "weight_bytes": cost.weight_bytes,
+            "kept_bytes": kept.bytes,
         },
         "refused": [item._asdict() for item in plan.refused],
     }
@@ -56,6 +63,9 @@ def plan_text(found: dict[str, Any]) -> str:
     roles = f"({found['surrogates']:,} surrogates, {found['victims']:,} victims{trained})"
     stages = ("training", "crafting", "scoring")
     parts = ", ".join(f"{seconds_text(cost[key])} {key}" for key in stages)
+    disk = bytes_text(cost["table_bytes"] + cost["weight_bytes"] + cost["kept_bytes"])
+    images = f", {bytes_text(cost['kept_bytes'])} of it adversarial images" if found["kept_sets"] else ""
+    loaded = f"; {found['loaded']:,} more were kept and are loaded" if found["loaded"] else ""
     lines = [
         f"{found['name']}: {total:,} rows in tests = {found['tests']:,} tests + "
         + (f"{found['step_tests']:,} of intermediate steps + " if found["step_tests"] else "")
@@ -64,9 +74,9 @@ def plan_text(found: dict[str, Any]) -> str:
         f"  adversarial sets   {found['adversarial_sets']:>12,}   (each made once)",
         f"  units              {found['units']:>12,}   of which {found['done']:,} are done",
         f"  rows stored        {found['tests_done']:>12,}",
-        f"  sets made again    {found['recrafted']:>12,}   (stored before, crafted again for new rows)",
+        f"  sets made again    {found['recrafted']:>12,}   (stored before, crafted again for new rows{loaded})",
         f"  CPU time, one core {seconds_text(sum(cost[key] for key in stages)):>12}   about, without start-up: {parts}",
-        f"  disk               {bytes_text(cost['table_bytes'] + cost['weight_bytes']):>12}   about",
+        f"  disk               {disk:>12}   about{images}",
     ]
     lines += [f"  left out: {item['what']}: {item['reason']}" for item in found["refused"]]
     return "\n".join(lines)

@@ -123,7 +123,7 @@ def outstanding(plan: Plan, index: Index, catalogue: Catalogue) -> Outstanding:
         }
         recrafted += len({(made, strength) for made, strength, _ in known})
         expected = tuple((name, sha256, name in index.attacks) for (_, _, name), sha256 in known.items())
-        units.append(AttackUnit(bases[key], tuple(rows), expected))
+        units.append(AttackUnit(bases[key], tuple(rows), expected, plan.grid.output.keep_adversarial))
     return Outstanding(tuple(units), done, recrafted, len(open_tunings))
 
 

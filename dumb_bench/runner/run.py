@@ -18,6 +18,8 @@ from dumb_bench.redaction import public_uri
 from dumb_bench.runner.driver import Driver, Executor, Tally, Watcher
 from dumb_bench.runner.execute import SlotSettings, Worker
 from dumb_bench.runner.fetch import ensure, sources_of
+from dumb_bench.runner.gallery import write_gallery
+from dumb_bench.runner.kept_sets import spared
 from dumb_bench.runner.outstanding import Outstanding, PartsOf, models_needed, outstanding, parts_of, read_index
 from dumb_bench.runner.plan import MAX_TESTS, Plan, build_plan
 from dumb_bench.runner.plan_file import plan_document
@@ -114,6 +116,7 @@ def run_grid(path: Path, catalogue: Catalogue, options: RunOptions, watcher: Wat
         name = digest_of_tables(document, tables)
         if name != document["digest"] or folder.plan_digest() != name or folder.check():
             folder.write_tables(tables, plan_digest=name)
+        write_gallery(folder, store, plan, tables)
         summary.rows = {name: table.num_rows for name, table in tables.items()}
         log.append("run_finished", rows=summary.rows, exit_code=summary.exit_code, cpu_seconds=summary.cpu_seconds)
     return summary
@@ -144,7 +147,7 @@ def _rounds(
             units, lost = _to_run(left, parts, store, retry)
             retry = False
             if units:
-                say(_opening(plan, left, units))
+                say(_opening(plan, left, units, spared(units, store)))
                 if executor is None:
                     ensure(sources_of(plan), catalogue)
                     executor = _executor(len(units) + left.open_tunings, store, catalogue, options, say)
@@ -185,14 +188,16 @@ def _to_run(left: Outstanding, parts: PartsOf, store: Store, retry: bool) -> tup
     return possible, lost
 
 
-def _opening(plan: Plan, left: Outstanding, units: list[Unit]) -> str:
+def _opening(plan: Plan, left: Outstanding, units: list[Unit], spared: int) -> str:
     counts = plan.counts
     training = sum(isinstance(unit, TrainUnit) for unit in units)
     attacks = sum(isinstance(unit, AttackUnit) for unit in units)
     choices = sum(isinstance(unit, TuneUnit) for unit in units)
     between = f" + {counts['step_tests']:,} of intermediate steps" if counts["step_tests"] else ""
     stored = f"; {left.tests_done:,} tests are stored already" if left.tests_done else ""
-    again = f"; {left.recrafted:,} stored sets are crafted again for new rows" if left.recrafted else ""
+    crafted = left.recrafted - spared
+    again = f"; {crafted:,} stored sets are crafted again for new rows" if crafted else ""
+    again += f"; {spared:,} kept sets are loaded for new rows" if spared else ""
     return (
         f"{plan.grid.name}: {counts['models']:,} models, {counts['tests']:,} tests"
         f"{between} + {counts['control_tests']:,} of controls = {plan.test_rows:,} rows{stored};"

@@ -189,12 +189,13 @@ class AttackUnit:
     """One attack on one surrogate and image source: crafted once, delivered, scored on the victims still missing.
 
     `expected` holds, for the attack ids whose set was made before, the sha256 of its images, which the set crafted
-    again must match, and whether the `attacks` row is stored too.
+    again must match, and whether the `attacks` row is stored too. `keep`: what is kept of the images; not in the key.
     """
 
     base: SetSpec
     wanted: tuple[Wanted, ...]
     expected: tuple[tuple[str, str, bool], ...] = ()
+    keep: str = "none"
 
     @cached_property
     def key(self) -> str:
@@ -243,7 +244,7 @@ class AttackUnit:
             )
             for item in self.wanted
         ]
-        return AttackUnit(self.base, tuple(item for item in kept if item.victims), self.expected)
+        return AttackUnit(self.base, tuple(item for item in kept if item.victims), self.expected, self.keep)
 
 
 Unit = ImagesUnit | TrainUnit | ModelUnit | CleanUnit | TuneUnit | AttackUnit

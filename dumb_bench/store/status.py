@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dumb_bench.errors import DamagedFileError, InputError
+from dumb_bench.store import gallery
 from dumb_bench.store.assemble import assemble, digest_of_tables, partial, standing_failures
 from dumb_bench.store.events import read_events
 from dumb_bench.store.planned import INFEASIBLE, chosen_in, planned_rows
@@ -39,7 +40,7 @@ def read_plan(folder: ResultFolder) -> dict[str, Any]:
 
 def damages(folder: ResultFolder) -> list[Damage]:
     """Return every damaged file of a result folder, its plan included."""
-    found = folder.check()
+    found = folder.check() + gallery.damages(folder.place)
     try:
         read_plan(folder)
     except InputError:
