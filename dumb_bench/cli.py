@@ -107,6 +107,7 @@ def run(
     from dumb_bench.grid_file import read_grid
     from dumb_bench.runner.progress import ProgressWatcher
     from dumb_bench.runner.run import RunOptions, run_grid
+    from dumb_bench.store.place import without_credentials
     from dumb_bench.store.status import default_store
 
     catalogue = _catalogue(plugin, data, download=not offline)
@@ -142,13 +143,14 @@ def run(
         typer.echo(f"nothing done: all {summary.failed_now:,} units that were tried failed")
     elif not summary.interrupted:
         typer.echo("nothing to do: every unit is stored already")
+    shown = without_credentials(place)
     typer.echo(f"rows in tests: {summary.rows.get('tests', 0):,} of {summary.planned:,} planned")
     if summary.interrupted:
         typer.echo("interrupted: what is done is stored; the same command goes on from here", err=True)
         raise typer.Exit(summary.exit_code)
     if summary.failures:
-        typer.echo(f"failed units: {summary.failures} (reasons: `dumb-bench status {place}`)", err=True)
-    typer.echo(f"results: {place}")
+        typer.echo(f"failed units: {summary.failures} (reasons: `dumb-bench status {shown}`)", err=True)
+    typer.echo(f"results: {shown}")
     if report and "://" not in place:
         out = Path("reports") / Path(place).name if results is None else Path(place) / "report"
         page = _draw(place, str(out), plugin)

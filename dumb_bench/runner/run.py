@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -20,10 +21,12 @@ from dumb_bench.runner.fetch import ensure, sources_of
 from dumb_bench.runner.outstanding import Outstanding, PartsOf, models_needed, outstanding, parts_of, read_index
 from dumb_bench.runner.plan import MAX_TESTS, Plan, build_plan
 from dumb_bench.runner.plan_file import plan_document
+from dumb_bench.runner.rivals import announced, write_beside_others
 from dumb_bench.runner.serial import SerialExecutor
 from dumb_bench.runner.units import AttackUnit, TrainUnit, TuneUnit, Unit
 from dumb_bench.store.assemble import assemble, digest_of_tables, partial
 from dumb_bench.store.events import EventLog
+from dumb_bench.store.place import without_credentials
 from dumb_bench.store.planned import chosen_in, planned_rows
 from dumb_bench.store.quarantine import quarantine
 from dumb_bench.store.results import ResultFolder
@@ -94,16 +97,19 @@ def run_grid(path: Path, catalogue: Catalogue, options: RunOptions, watcher: Wat
     folder = ResultFolder.open(options.results)
     summary = Summary(plan.test_rows)
     summary.quarantined = _set_aside(folder)
-    document = plan_document(plan, "" if options.store == default_store(options.results) else store.uri, catalogue)
-    folder.write_text("grid.toml", text)
-    folder.write_text("grid.resolved.toml", tomli_w.dumps(_without_none(grid.model_dump(mode="json"))))
-    folder.place.write(PLAN, seal(document))
+    beside = options.store == default_store(options.results)
+    document = plan_document(plan, "" if beside else without_credentials(store.uri), catalogue)
+    texts = {"grid.toml": text, "grid.resolved.toml": tomli_w.dumps(_without_none(grid.model_dump(mode="json")))}
+    for file, content in texts.items():
+        folder.write_text(file, content)
+    files = {file: hashlib.sha256(content.encode()).hexdigest() for file, content in texts.items()}
+    folder.place.write(PLAN, seal({**document, "files": files}))
     if folder.plan_digest() not in (None, document["digest"], partial(document)):
         say(
-            f"{options.results}: holds the tables of another plan; "
+            f"{folder.place.name}: holds the tables of another plan; "
             "they make room for this one's (the store keeps all rows)"
         )
-    with EventLog(folder.place) as log:
+    with announced(store, folder, say) as lease, EventLog(folder.place) as log:
         log.append("run_started", grid=grid.name, plan=document["digest"], **plan.counts)
         tables = _rounds(plan, document, store, catalogue, options, log, watcher, say, summary)
         summary.quarantined += [f"{damage.path}: {damage.reason}" for damage in store.damaged]
@@ -111,7 +117,7 @@ def run_grid(path: Path, catalogue: Catalogue, options: RunOptions, watcher: Wat
         summary.planned = sum(row.repeats for row in planned_rows(document, chosen_in(tables["tunings"])))
         name = digest_of_tables(document, tables)
         if name != document["digest"] or folder.plan_digest() != name or folder.check():
-            folder.write_tables(tables, plan_digest=name)
+            write_beside_others(lambda: folder.write_tables(tables, plan_digest=name), folder, lease)
         summary.rows = {name: table.num_rows for name, table in tables.items()}
         log.append("run_finished", rows=summary.rows, exit_code=summary.exit_code, cpu_seconds=summary.cpu_seconds)
     return summary
@@ -148,7 +154,6 @@ def _rounds(
                     executor = _executor(len(units) + left.open_tunings, store, catalogue, options)
                     open_until_the_end.callback(executor.close)
                 summary.add(Driver(store, executor, log, watcher).run(units, parts, lost))
-                store.compact()
                 if not summary.interrupted:
                     continue
             before = len(store.damaged)

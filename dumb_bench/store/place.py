@@ -37,6 +37,13 @@ def one_line(error: BaseException) -> str:
     return " ".join(text.split())[:300]
 
 
+def without_credentials(uri: str) -> str:
+    """Return a URI without the `key:secret@` that it may carry; it still opens, with credentials found elsewhere."""
+    scheme, colon, rest = uri.partition("://")
+    user, at, _ = rest.partition("/")[0].rpartition("@")
+    return f"{scheme}://{rest[len(user) + 1 :]}" if colon and at and ":" in user else uri
+
+
 def temporary(name: str) -> str:
     """Return a name that no other writer chooses; hidden from listings and from Parquet readers."""
     return f".{name[:80]}.{secrets.token_hex(8)}.tmp"

@@ -8,20 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from s3_server import uri
 
 from dumb_bench.errors import InputError
 from dumb_bench.store import filesystem
 from dumb_bench.store.filesystem import LocalPlace, place_at
 from dumb_bench.store.objects import ObjectPlace
-from dumb_bench.store.place import Place
+from dumb_bench.store.place import Place, without_credentials
 
 BAD = ["", "/etc/passwd", "../x", "a/../../x", "a//b", "a/", ".", "a/./b", "a\\b", "C:/x", "a\x00b", "a\nb", "a\x7f"]
 
 
-@pytest.fixture(params=["local", "bucket"])
+@pytest.fixture(params=["local", "bucket", "s3"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     if request.param == "local":
         return place_at(tmp_path / "place")
+    if request.param == "s3":
+        return place_at(uri(request.getfixturevalue("s3"), f"place/{tmp_path.name}"))
     found: Place = request.getfixturevalue("bucket")
     return found
 
@@ -132,3 +135,14 @@ def test_aws_endpoint_url_is_understood(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     place = ObjectPlace.from_uri("s3://key:secret@bucket/x?region=us-east-1")
     assert "endpoint_override=127.0.0.1%3A9" in place.uri and "scheme=http" in place.uri
+
+
+def test_a_uri_loses_its_secret_and_nothing_else() -> None:
+    for given, plain in (
+        ("s3://key:secret@bucket/x?region=eu", "s3://bucket/x?region=eu"),
+        ("s3://key:a@b@bucket/x", "s3://bucket/x"),
+        ("s3://bucket/a:b@c", "s3://bucket/a:b@c"),
+        ("gs://anonymous@bucket/x", "gs://anonymous@bucket/x"),
+        ("/home/me:you@here/x", "/home/me:you@here/x"),
+    ):
+        assert without_credentials(given) == plain
