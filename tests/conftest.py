@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from minigrid import Ended, Quiet, kept_grid, mini_grid
+from s3_server import s3_server
 
 torch.set_num_threads(1)
+os.environ["DUMB_BENCH_CACHE_GB"] = "0"  # no test may read or fill the cache of whoever runs it
 
 
 @pytest.fixture
@@ -42,6 +45,13 @@ def write(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return save
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[str]:
+    """HOST:PORT of an S3 server, for this process and its children."""
+    with s3_server() as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

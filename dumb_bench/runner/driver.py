@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from types import FrameType
 from typing import Protocol
 
+from dumb_bench.runner.compact_unit import CompactUnit, Upkeep
 from dumb_bench.runner.frontier import Frontier
 from dumb_bench.runner.outstanding import PartsOf, tasks_of
 from dumb_bench.runner.units import AttackUnit, Fault, ModelUnit, Outcome, TrainUnit, TuneUnit, Unit, kind_of
@@ -105,6 +106,7 @@ class Driver:
         self._log = log
         self._watcher = watcher
         self._interrupt = Interrupt()
+        self._upkeep = Upkeep()
 
     def run(self, units: Sequence[Unit], parts: PartsOf, lost: frozenset[str] = frozenset()) -> Tally:
         """Run units until each is done or failed.
@@ -125,13 +127,43 @@ class Driver:
                 for outcome in self._executor.wait(1.0):
                     self._ended(state, outcome, tally)
                 self._watcher.tick()
+            self._last_compaction(state, tally)
         return tally
+
+    def _compact(self) -> None:
+        unit = self._upkeep.start()
+        self._log.append("compaction_started")
+        self._executor.submit(unit)
+
+    def _last_compaction(self, state: _Round, tally: Tally) -> None:
+        """Merge what is loose at the end; Ctrl-C leaves that to the next run."""
+        while not self._interrupt.asked:
+            if not self._upkeep.running:
+                if not self._upkeep.left or not self._executor.free:
+                    return
+                self._compact()
+            for outcome in self._executor.wait(1.0):
+                self._ended(state, outcome, tally)
+            self._watcher.tick()
+
+    def _compacted(self, outcome: Outcome) -> None:
+        """Note how a compaction ended. One that failed has lost nothing, and the next one does its work."""
+        self._upkeep.end()
+        spent = {"seconds": round(outcome.seconds, 3), "cpu_seconds": round(outcome.cpu_seconds, 3)}
+        if outcome.error:
+            fault = outcome.error
+            self._log.append("compaction_failed", error=fault.type, message=fault.message, **spent)
+        elif outcome.compacted:
+            self._log.append("compacted", parts=outcome.compacted.parts, **spent)
+            self._store.damaged.extend(outcome.compacted.damaged)
 
     def _submit(self, state: _Round) -> None:
         now = time.monotonic()
         for key in [key for key, due in state.later.items() if due <= now]:
             del state.later[key]
             state.frontier.put_back(key)
+        if self._upkeep.due and self._executor.free and not self._interrupt.asked:
+            self._compact()
         while self._executor.free and not self._interrupt.asked:
             taken = state.frontier.take()
             if taken is None:
@@ -148,6 +180,10 @@ class Driver:
             self._executor.submit(unit)
 
     def _ended(self, state: _Round, outcome: Outcome, tally: Tally) -> None:
+        if outcome.key == CompactUnit.key:
+            tally.cpu_seconds["compact"] = tally.cpu_seconds.get("compact", 0.0) + outcome.cpu_seconds
+            self._compacted(outcome)
+            return
         key, unit = state.running.pop(outcome.key)
         kind = kind_of(unit)
         tally.cpu_seconds[kind] = tally.cpu_seconds.get(kind, 0.0) + outcome.cpu_seconds
@@ -156,6 +192,7 @@ class Driver:
             tally.done[kind] += 1
             tally.tests += outcome.tests
             state.frontier.settle(key, well=True)
+            self._upkeep.count()
             self._store.drop_failures([key])
             self._log.append(
                 "unit_done", key=unit.key, kind=kind, unit=unit.label, tests=outcome.tests,

@@ -15,6 +15,7 @@ from dumb_bench.catalogue import Catalogue
 from dumb_bench.errors import AttackError, DamagedFileError, InputError
 from dumb_bench.redaction import without_secrets
 from dumb_bench.runner.attack_unit import run_attack
+from dumb_bench.runner.compact_unit import CompactUnit, run_compact
 from dumb_bench.runner.machine import host
 from dumb_bench.runner.slot_state import SlotState
 from dumb_bench.runner.train_unit import run_clean, run_images, run_model, run_train
@@ -22,6 +23,7 @@ from dumb_bench.runner.tune_unit import run_tune
 from dumb_bench.runner.units import (
     AttackUnit,
     CleanUnit,
+    Computed,
     Fault,
     ImagesUnit,
     ModelUnit,
@@ -57,17 +59,18 @@ class Worker:
         """Run a unit and store its rows; never raises an ordinary exception."""
         started, cpu = time.perf_counter(), time.process_time()
         tests = 0
-        fault = None
+        fault = compacted = None
         try:
-            tables = self._run(unit)
-            if tables:
+            if isinstance(unit, CompactUnit):
+                compacted = run_compact(unit, self.state.store)
+            elif tables := self._run(unit):
                 self.state.store.put(unit.key, tables)
             tests = unit.tests if isinstance(unit, AttackUnit) else 0
         except Exception as error:
             fault = fault_of(error)
-        return Outcome(unit.key, tests, time.perf_counter() - started, time.process_time() - cpu, fault)
+        return Outcome(unit.key, tests, time.perf_counter() - started, time.process_time() - cpu, fault, compacted)
 
-    def _run(self, unit: Unit) -> dict[str, pa.Table]:
+    def _run(self, unit: Computed) -> dict[str, pa.Table]:
         if isinstance(unit, ImagesUnit):
             return run_images(unit, self.state)
         if isinstance(unit, TrainUnit):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -23,6 +24,7 @@ from dumb_bench.runner.kept_sets import spared
 from dumb_bench.runner.outstanding import Outstanding, PartsOf, models_needed, outstanding, parts_of, read_index
 from dumb_bench.runner.plan import MAX_TESTS, Plan, build_plan
 from dumb_bench.runner.plan_file import plan_document
+from dumb_bench.runner.rivals import announced, write_beside_others
 from dumb_bench.runner.serial import SerialExecutor
 from dumb_bench.runner.units import AttackUnit, TrainUnit, TuneUnit, Unit
 from dumb_bench.store.assemble import assemble, digest_of_tables, partial
@@ -99,15 +101,17 @@ def run_grid(path: Path, catalogue: Catalogue, options: RunOptions, watcher: Wat
     summary.quarantined = _set_aside(folder)
     beside = options.store == default_store(options.results)
     document = plan_document(plan, "" if beside else public_uri(store.uri), catalogue)
-    folder.write_text("grid.toml", text)
-    folder.write_text("grid.resolved.toml", tomli_w.dumps(_without_none(grid.model_dump(mode="json"))))
-    folder.place.write(PLAN, seal(document))
+    texts = {"grid.toml": text, "grid.resolved.toml": tomli_w.dumps(_without_none(grid.model_dump(mode="json")))}
+    for file, content in texts.items():
+        folder.write_text(file, content)
+    files = {file: hashlib.sha256(content.encode()).hexdigest() for file, content in texts.items()}
+    folder.place.write(PLAN, seal({**document, "files": files}))
     if folder.plan_digest() not in (None, document["digest"], partial(document)):
         say(
             f"{folder.place.name}: holds the tables of another plan; "
             "they make room for this one's (the store keeps all rows)"
         )
-    with EventLog(folder.place) as log:
+    with announced(store, folder, say) as lease, EventLog(folder.place) as log:
         log.append("run_started", grid=grid.name, plan=document["digest"], **plan.counts)
         tables = _rounds(plan, document, store, catalogue, options, log, watcher, say, summary)
         summary.quarantined += [f"{damage.path}: {damage.reason}" for damage in store.damaged]
@@ -115,7 +119,7 @@ def run_grid(path: Path, catalogue: Catalogue, options: RunOptions, watcher: Wat
         summary.planned = sum(row.repeats for row in planned_rows(document, chosen_in(tables["tunings"])))
         name = digest_of_tables(document, tables)
         if name != document["digest"] or folder.plan_digest() != name or folder.check():
-            folder.write_tables(tables, plan_digest=name)
+            write_beside_others(lambda: folder.write_tables(tables, plan_digest=name), folder, lease)
         write_gallery(folder, store, plan, tables)
         summary.rows = {name: table.num_rows for name, table in tables.items()}
         log.append("run_finished", rows=summary.rows, exit_code=summary.exit_code, cpu_seconds=summary.cpu_seconds)
@@ -153,7 +157,6 @@ def _rounds(
                     executor = _executor(len(units) + left.open_tunings, store, catalogue, options, say)
                     open_until_the_end.callback(executor.close)
                 summary.add(Driver(store, executor, log, watcher).run(units, parts, lost))
-                store.compact()
                 if not summary.interrupted:
                     continue
             before = len(store.damaged)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
 from dumb_bench.models.parts import Part
+from dumb_bench.runner.compact_unit import Compacted, CompactUnit
 from dumb_bench.spec import (
     ImagesSpec,
     ModelSpec,
@@ -234,20 +235,12 @@ class AttackUnit:
         """Return the unit without the victims that could not be trained."""
         if not lost & self.victims.keys():
             return self
-        kept = [
-            Wanted(
-                item.set,
-                item.strength,
-                item.delivery,
-                tuple(victim for victim in item.victims if victim.id not in lost),
-                item.step,
-            )
-            for item in self.wanted
-        ]
+        kept = [replace(item, victims=tuple(v for v in item.victims if v.id not in lost)) for item in self.wanted]
         return AttackUnit(self.base, tuple(item for item in kept if item.victims), self.expected, self.keep)
 
 
-Unit = ImagesUnit | TrainUnit | ModelUnit | CleanUnit | TuneUnit | AttackUnit
+Computed = ImagesUnit | TrainUnit | ModelUnit | CleanUnit | TuneUnit | AttackUnit
+Unit = Computed | CompactUnit
 
 KIND_NAMES: dict[type, str] = {
     ImagesUnit: "images",
@@ -256,11 +249,12 @@ KIND_NAMES: dict[type, str] = {
     CleanUnit: "clean",
     TuneUnit: "tune",
     AttackUnit: "attack",
+    CompactUnit: "compact",
 }
 
 
 def kind_of(unit: Unit) -> str:
-    """Return `images`, `train`, `model`, `clean`, `tune` or `attack`."""
+    """Return `images`, `train`, `model`, `clean`, `tune`, `attack` or `compact`."""
     return KIND_NAMES[type(unit)]
 
 
@@ -278,13 +272,17 @@ def surrogate_label(surrogate: SurrogateSpec) -> str:
 
 
 class Outcome(NamedTuple):
-    """How a unit ended. tests: rows scored. seconds: wall time in the slot. error: None when it is done."""
+    """How a unit ended. tests: rows scored. seconds: wall time in the slot. error: None when it is done.
+
+    compacted: what a compaction did.
+    """
 
     key: str
     tests: int
     seconds: float
     cpu_seconds: float
     error: Fault | None = None
+    compacted: Compacted | None = None
 
 
 class Fault(NamedTuple):

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dumb_bench.errors import DamagedFileError, InputError
+from dumb_bench.store.cache import Cache
 from dumb_bench.store.parts import checked_key
 from dumb_bench.store.place import Place, checked
 from dumb_bench.store.quarantine import Damage, quarantine
@@ -41,8 +42,8 @@ def put(place: Place, name: str, files: Mapping[str, bytes], meta: Mapping[str, 
     return _meta(place, name)
 
 
-def get(place: Place, name: str) -> tuple[dict[str, bytes], dict[str, Any]]:
-    """Return an artifact's files and its meta as `put` returned it, verified.
+def get(place: Place, name: str, cache: Cache | None = None) -> tuple[dict[str, bytes], dict[str, Any]]:
+    """Return an artifact's files and its meta as `put` returned it, verified; files from the cache if they are there.
 
     Raises:
         DamagedFileError: there is none, a file is missing, or a hash differs.
@@ -50,6 +51,10 @@ def get(place: Place, name: str) -> tuple[dict[str, bytes], dict[str, Any]]:
     """
     meta, base, files = _meta(place, name), _base(name), {}
     for key, promised in meta[_FILES].items():
+        cached = cache.get(promised["sha256"]) if cache else None
+        if cached is not None:
+            files[key] = cached
+            continue
         path = _path(base, key, promised["sha256"])
         try:
             data = place.read(path)
@@ -58,6 +63,8 @@ def get(place: Place, name: str) -> tuple[dict[str, bytes], dict[str, Any]]:
         if hashlib.sha256(data).hexdigest() != promised["sha256"]:
             raise DamagedFileError(path, "torn or altered: its sha256 differs from meta.json")
         files[key] = data
+        if cache:
+            cache.put(promised["sha256"], data)
     return files, meta
 
 

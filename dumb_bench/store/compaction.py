@@ -18,6 +18,8 @@ from dumb_bench.store.segments import Manifest
 MOST_UNITS = 20_000
 """Units in one segment at most: what a single damaged file can cost."""
 MOST_BYTES = 64 * 2**20
+MOST_ROWS = 100_000
+"""Rows of one table in a segment at most, or what a merge holds in memory would be large: they compress well."""
 FEW = 8
 """Small segments that are left alone."""
 LEFTOVER_AGE = 86_400.0
@@ -67,13 +69,14 @@ def _held_by_segments(reader: Reader, layout: Layout) -> set[str]:
 def _chunks(units: Iterator[Batch]) -> Iterator[list[Batch]]:
     """Yield units in groups that make one segment each."""
     chunk: list[Batch] = []
-    size = 0
+    size = rows = 0
     for unit in units:
         chunk.append(unit)
         size += sum(table.nbytes for table in unit.tables.values())
-        if len(chunk) >= MOST_UNITS or size >= 8 * MOST_BYTES:  # in memory it is several times larger
+        rows += max((table.num_rows for table in unit.tables.values()), default=0)
+        if len(chunk) >= MOST_UNITS or rows >= MOST_ROWS or size >= 2 * MOST_BYTES:  # in memory it is larger
             yield chunk
-            chunk, size = [], 0
+            chunk, size, rows = [], 0, 0
     if chunk:
         yield chunk
 
@@ -103,7 +106,7 @@ def _merge_segments(reader: Reader) -> None:
 
 
 def _is_small(manifest: Manifest) -> bool:
-    return manifest.size < MOST_BYTES and len(manifest.keys) < MOST_UNITS
+    return manifest.size < MOST_BYTES and len(manifest.keys) < MOST_UNITS and manifest.rows < MOST_ROWS
 
 
 def _group(small: Sequence[Manifest]) -> list[Manifest]:
@@ -114,14 +117,14 @@ def _group(small: Sequence[Manifest]) -> list[Manifest]:
     if len(small) <= FEW:
         return []
     group: list[Manifest] = []
-    units = size = 0
+    units = size = rows = 0
     for manifest in sorted(small, key=lambda entry: (entry.size, entry.id)):
         if group and len(group) > 1 and manifest.size > 2 * size:
             break
-        if units + len(manifest.keys) > MOST_UNITS or size + manifest.size > MOST_BYTES:
+        units, size, rows = units + len(manifest.keys), size + manifest.size, rows + manifest.rows
+        if units > MOST_UNITS or size > MOST_BYTES or rows > MOST_ROWS:
             break
         group.append(manifest)
-        units, size = units + len(manifest.keys), size + manifest.size
     return group
 
 

@@ -102,4 +102,11 @@ class ObjectPlace(Place):
 
     def move(self, path: str, target: str) -> None:
         """Copy and delete: an object store cannot rename."""
-        self.filesystem.move(self._full(path), self._full(target))
+        try:
+            self.filesystem.move(self._full(path), self._full(target))
+        except FileNotFoundError:
+            raise
+        except OSError as error:  # S3 itself says NO_SUCH_KEY, and pyarrow no more than that
+            if self.exists(path):
+                raise
+            raise FileNotFoundError(2, "no such object", path) from error

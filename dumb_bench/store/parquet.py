@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from dumb_bench.errors import InputError, unknown
 from dumb_bench.store import schema
+from dumb_bench.store.limits import check_footer
 from dumb_bench.store.rows import conform
 
 ROW_GROUP = 16_384
@@ -35,18 +36,27 @@ def dumps(table: pa.Table, *, compact: bool) -> bytes:
     return bytes(stream.getvalue())
 
 
-def loads(name: str, data: bytes, columns: Sequence[str] | None = None, *, hidden: Sequence[str] = ()) -> pa.Table:
+def loads(
+    name: str,
+    data: bytes,
+    columns: Sequence[str] | None = None,
+    *,
+    hidden: Sequence[str] = (),
+    promised: int | None = None,
+) -> pa.Table:
     """Return a stored table with this version's columns, or those asked for; those it lacks (an older file) as null.
 
-    `hidden` columns are of the store itself: they come first. Page checksums are verified; verify a hash before.
+    `hidden` columns are of the store itself: they come first. `promised`: the number of rows, where it is known. Page
+    checksums are verified; verify a hash before.
 
     Raises:
         SchemaError: a newer version wrote it, or a column has another type.
-        pyarrow.ArrowException, OSError: the bytes are damaged.
+        pyarrow.ArrowException, OSError: the bytes are damaged, or promise more than they can hold (before it is read).
     """
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as stored:
+        check_footer(stored.metadata, len(data), promised)
         present = [entry for entry in stored.schema_arrow if entry.name not in hidden]
         if not pa.schema(present).equals(schema.STORED[name]):
             conform(name, pa.schema(present).empty_table())

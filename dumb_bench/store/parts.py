@@ -23,6 +23,7 @@ from dumb_bench.store.sealed import seal, unseal
 FOLDER = "parts"
 _MANIFEST = "manifest.json"
 _KEY = re.compile(r"[0-9a-f]{8,128}")
+_MOST_MEMBERS = 64
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 UNIT_TABLES = tuple(name for name in schema.STORED if name != "failures")
 """The tables that a finished unit may hold."""
@@ -106,6 +107,8 @@ def decode(path: str, data: bytes, wanted: Wanted | None = None) -> dict[str, pa
 def _members(path: str, data: bytes) -> dict[str, bytes]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         entries = archive.infolist()
+        if len(entries) > _MOST_MEMBERS:
+            raise DamagedFileError(path, f"holds {len(entries)} members")
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
             raise DamagedFileError(path, "a member is compressed")
         members = {entry.filename: archive.read(entry) for entry in entries}  # read() compares the CRC-32

@@ -15,6 +15,7 @@ import pyarrow as pa
 from dumb_bench.errors import DamagedFileError, SchemaError
 from dumb_bench.spec import digest
 from dumb_bench.store.batch import UNIT, Batch
+from dumb_bench.store.limits import TooLargeError
 from dumb_bench.store.parquet import Wanted, dumps, loads
 from dumb_bench.store.parts import UNIT_TABLES
 from dumb_bench.store.place import Place
@@ -43,6 +44,11 @@ class Manifest(NamedTuple):
     def size(self) -> int:
         """Bytes of all its tables."""
         return sum(entry.bytes for entry in self.tables.values())
+
+    @property
+    def rows(self) -> int:
+        """Rows of its longest table."""
+        return max((entry.rows for entry in self.tables.values()), default=0)
 
     @property
     def paths(self) -> list[str]:
@@ -145,9 +151,9 @@ def _content(place: Place, manifest: Manifest, path: str) -> bytes:
 
 def _parsed(path: str, name: str, data: bytes, rows: int, columns: Sequence[str] | None) -> pa.Table:
     try:
-        table = loads(name, data, columns, hidden=(UNIT,))
+        table = loads(name, data, columns, hidden=(UNIT,), promised=rows)
+    except TooLargeError as error:
+        raise DamagedFileError(path, str(error)) from error
     except (pa.ArrowException, OSError, KeyError) as error:
         raise DamagedFileError(path, f"cannot be parsed ({type(error).__name__})") from error
-    if table.num_rows != rows:
-        raise DamagedFileError(path, f"has {table.num_rows} rows, expected {rows}")
     return table

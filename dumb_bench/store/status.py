@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,8 @@ PLAN = "plan.json"
 def default_store(results: str) -> str:
     """Return the store beside a result folder: `.store` in the same parent, shared by all grids there."""
     if "://" in results:
-        return f"{results.rstrip('/').rpartition('/')[0]}/.store"
+        place, mark, options = results.partition("?")
+        return f"{place.rstrip('/').rpartition('/')[0]}/.store{mark}{options}"
     return str(Path(results).resolve().parent / ".store")
 
 
@@ -42,11 +45,15 @@ def damages(folder: ResultFolder) -> list[Damage]:
     """Return every damaged file of a result folder, its plan included."""
     found = folder.check() + gallery.damages(folder.place)
     try:
-        read_plan(folder)
+        files = read_plan(folder).get("files", {})
     except InputError:
-        pass
+        return found
     except DamagedFileError as error:
-        found.append(Damage(error.path, error.reason))
+        return [*found, Damage(error.path, error.reason)]
+    for name, sha256 in sorted(files.items()):
+        with suppress(FileNotFoundError):
+            if hashlib.sha256(folder.place.read(name)).hexdigest() != sha256:
+                found.append(Damage(name, f"altered: its sha256 differs from {PLAN}"))
     return found
 
 

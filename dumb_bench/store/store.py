@@ -12,6 +12,7 @@ from dumb_bench.errors import DamagedFileError, InputError
 from dumb_bench.redaction import without_secrets
 from dumb_bench.store import artifacts, compaction, parts
 from dumb_bench.store.batch import without_unit
+from dumb_bench.store.cache import cache_for
 from dumb_bench.store.filesystem import place_at
 from dumb_bench.store.parquet import names_of
 from dumb_bench.store.place import Place
@@ -35,6 +36,7 @@ class Store:
     def __init__(self, place: Place) -> None:
         self.place = place
         self._reader = Reader(place)
+        self._cache = cache_for(place)
 
     @classmethod
     def open(cls, uri: str | os.PathLike[str], *, create: bool = True) -> Store:
@@ -187,8 +189,11 @@ class Store:
         return artifacts.put(self.place, name, files, meta)
 
     def get_artifact(self, name: str) -> tuple[dict[str, bytes], dict[str, Any]]:
-        """Return an artifact's files and meta, verified. Raises DamagedFileError (also when there is none)."""
-        return artifacts.get(self.place, name)
+        """Return an artifact's files and meta, verified. Raises DamagedFileError (also when there is none).
+
+        What came from a bucket once is kept on this machine, see `cache`.
+        """
+        return artifacts.get(self.place, name, self._cache)
 
     def has_artifact(self, name: str) -> bool:
         """Whether the artifact is there (one look-up; its content is verified when it is read)."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from s3_server import uri
 
 from dumb_bench.errors import InputError
 from dumb_bench.store import filesystem
@@ -18,10 +19,12 @@ from dumb_bench.store.place import Place
 BAD = ["", "/etc/passwd", "../x", "a/../../x", "a//b", "a/", ".", "a/./b", "a\\b", "C:/x", "a\x00b", "a\nb", "a\x7f"]
 
 
-@pytest.fixture(params=["local", "bucket"])
+@pytest.fixture(params=["local", "bucket", "s3"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     if request.param == "local":
         return place_at(tmp_path / "place")
+    if request.param == "s3":
+        return place_at(uri(request.getfixturevalue("s3"), f"place/{tmp_path.name}"))
     found: Place = request.getfixturevalue("bucket")
     return found
 
