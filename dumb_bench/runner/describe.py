@@ -13,10 +13,11 @@ from dumb_bench.runner.estimate import estimate
 from dumb_bench.runner.kept_sets import kept_size, spared
 from dumb_bench.runner.outstanding import Index, outstanding, read_index
 from dumb_bench.runner.plan import build_plan
+from dumb_bench.store.ids import Ids
 from dumb_bench.store.store import Store
 from dumb_bench.wording import bytes_text, seconds_text
 
-EMPTY = Index(frozenset(), frozenset(), frozenset(), {}, frozenset(), frozenset(), frozenset(), {})
+EMPTY = Index(frozenset(), Ids(), frozenset(), {}, frozenset(), frozenset(), frozenset(), {})
 
 
 def describe_plan(path: Path, catalogue: Catalogue, store_of: Callable[[str], str], max_tests: int) -> dict[str, Any]:

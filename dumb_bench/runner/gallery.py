@@ -13,6 +13,7 @@ from dumb_bench.grid import CONTROLS
 from dumb_bench.runner.plan import Plan
 from dumb_bench.runner.units import surrogate_label
 from dumb_bench.store import gallery
+from dumb_bench.store.assemble import Assembly
 from dumb_bench.store.gallery import MAX_SETS, About, Shown
 from dumb_bench.store.kept import get_sample, sample_name
 from dumb_bench.store.results import ResultFolder
@@ -22,18 +23,18 @@ MAX_LOOKED = 20 * MAX_SETS
 """Sets that are looked for: in a grid whose sets were made before it kept any, none would be found."""
 
 
-def write_gallery(folder: ResultFolder, store: Store, plan: Plan, tables: Mapping[str, pa.Table]) -> None:
+def write_gallery(folder: ResultFolder, store: Store, plan: Plan, made: Assembly) -> None:
     """Write `kept/` of a result folder from the store; remove it where the grid keeps nothing.
 
     Raises:
         OSError: the folder does not take a file.
     """
     keeps = plan.grid.output.keep_adversarial != "none"
-    gallery.write(folder.place, list(_shown(store, plan, tables)) if keeps else [])
+    gallery.write(folder.place, list(_shown(store, plan, made)) if keeps else [])
 
 
-def _shown(store: Store, plan: Plan, tables: Mapping[str, pa.Table]) -> Iterator[Shown]:
-    attacks = tables["attacks"]
+def _shown(store: Store, plan: Plan, made: Assembly) -> Iterator[Shown]:
+    attacks, images = made.table("attacks"), made.table("images")
     found = 0
     for place in _order(attacks, plan)[:MAX_LOOKED]:
         row = attacks.slice(place, 1).to_pylist()[0]
@@ -45,7 +46,7 @@ def _shown(store: Store, plan: Plan, tables: Mapping[str, pa.Table]) -> Iterator
         except DamagedFileError as error:
             store.drop_artifact(name, str(error))
             continue
-        yield Shown(_about(row, len(sample.clean), plan, tables["images"]), *sample)
+        yield Shown(_about(row, len(sample.clean), plan, images), *sample)
         found += 1
         if found == MAX_SETS:
             return

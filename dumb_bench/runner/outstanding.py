@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 from itertools import product
 from typing import NamedTuple
 
+import numpy as np
+
 from dumb_bench.catalogue import Catalogue
 from dumb_bench.models.parts import needs_of
 from dumb_bench.runner.frontier import Task
@@ -22,6 +24,7 @@ from dumb_bench.runner.units import (
     Wanted,
 )
 from dumb_bench.spec import SetSpec, SurrogateSpec, TuningSpec
+from dumb_bench.store.ids import Ids, as_bytes
 from dumb_bench.store.planned import chosen_in
 from dumb_bench.store.store import Store
 
@@ -30,7 +33,7 @@ class Index(NamedTuple):
     """What a store holds, by id; of sets, by (set, strength, step), the sha256."""
 
     keys: frozenset[str]
-    tests: frozenset[str]
+    tests: Ids
     attacks: frozenset[str]
     sets: dict[tuple[str, float | None, int | None], str]
     models: frozenset[str]
@@ -53,9 +56,9 @@ class Outstanding(NamedTuple):
 
 def read_index(store: Store, parts: Iterable[str]) -> Index:
     """Read what a store holds, and which of these trained parts; whole files are verified on the way."""
+    tests = Ids.joined(as_bytes(piece.rows.column("test_id")) for piece in store.pieces("tests", ["test_id"]))
     found = store.read_many(
         {
-            "tests": ["test_id"],
             "attacks": ["attack_id", "set_id", "strength", "step", "set_sha256"],
             "models": ["model_id"],
             "clean": ["model_id", "test_set"],
@@ -65,9 +68,15 @@ def read_index(store: Store, parts: Iterable[str]) -> Index:
     attacks, clean = found["attacks"], found["clean"]
     return Index(
         keys=store.keys(),
-        tests=frozenset(found["tests"].column("test_id").to_pylist()),
+        tests=tests,
         attacks=frozenset(attacks.column("attack_id").to_pylist()),
-        sets={(row["set_id"], row["strength"], row["step"]): row["set_sha256"] for row in attacks.to_pylist()},
+        sets=dict(
+            zip(
+                zip(*(attacks.column(name).to_pylist() for name in ("set_id", "strength", "step")), strict=True),
+                attacks.column("set_sha256").to_pylist(),
+                strict=True,
+            )
+        ),
         models=frozenset(found["models"].column("model_id").to_pylist()),
         parts=frozenset(name for name in parts if store.has_artifact(name)),
         clean=frozenset(zip(*(clean.column(name).to_pylist() for name in clean.column_names), strict=True)),
@@ -106,13 +115,15 @@ def outstanding(plan: Plan, index: Index, catalogue: Catalogue) -> Outstanding:
         for strength, holders in item.made(index.tunings):
             for delivery, step in product(plan.deliveries, (None, *item.steps)):
                 row = Wanted(item.spec, strength, delivery, facing, step)
-                kept = tuple(
-                    victim for victim, test in zip(row.victims, row.test_ids, strict=True) if test not in index.tests
-                )
-                done += (len(row.victims) - len(kept)) * len(holders)
-                if kept and row.attack_id not in planned:
+                stored = index.tests.holds(row.test_ids) if len(index.tests) else _NONE
+                here = int(stored.sum())
+                done += here * len(holders)
+                if here:
+                    kept = tuple(victim for victim, there in zip(facing, stored.tolist(), strict=True) if not there)
+                    row = Wanted(item.spec, strength, delivery, kept, step)
+                if row.victims and row.attack_id not in planned:
                     planned.add(row.attack_id)  # a chosen strength may be one of the grid's, or another surrogate's
-                    wanted.setdefault(base.id, []).append(Wanted(item.spec, strength, delivery, kept, step))
+                    wanted.setdefault(base.id, []).append(row)
     recrafted = 0
     for key, rows in wanted.items():
         known = {
@@ -125,6 +136,9 @@ def outstanding(plan: Plan, index: Index, catalogue: Catalogue) -> Outstanding:
         expected = tuple((name, sha256, name in index.attacks) for (_, _, name), sha256 in known.items())
         units.append(AttackUnit(bases[key], tuple(rows), expected, plan.grid.output.keep_adversarial))
     return Outstanding(tuple(units), done, recrafted, len(open_tunings))
+
+
+_NONE = np.zeros(0, np.bool_)
 
 
 def _tune_units(tunings: Iterable[TuningSpec], catalogue: Catalogue) -> list[TuneUnit]:

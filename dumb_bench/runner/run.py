@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import tomli_w
 
 from dumb_bench.catalogue import Catalogue
@@ -27,9 +26,8 @@ from dumb_bench.runner.plan_file import plan_document
 from dumb_bench.runner.rivals import announced, write_beside_others
 from dumb_bench.runner.serial import SerialExecutor
 from dumb_bench.runner.units import AttackUnit, TrainUnit, TuneUnit, Unit
-from dumb_bench.store.assemble import assemble, digest_of_tables, partial
+from dumb_bench.store.assemble import Assembly, partial
 from dumb_bench.store.events import EventLog
-from dumb_bench.store.planned import chosen_in, planned_rows
 from dumb_bench.store.quarantine import quarantine
 from dumb_bench.store.results import ResultFolder
 from dumb_bench.store.sealed import seal
@@ -113,15 +111,14 @@ def run_grid(path: Path, catalogue: Catalogue, options: RunOptions, watcher: Wat
         )
     with announced(store, folder, say) as lease, EventLog(folder.place) as log:
         log.append("run_started", grid=grid.name, plan=document["digest"], **plan.counts)
-        tables = _rounds(plan, document, store, catalogue, options, log, watcher, say, summary)
+        made = _rounds(plan, document, store, catalogue, options, log, watcher, say, summary)
         summary.quarantined += [f"{damage.path}: {damage.reason}" for damage in store.damaged]
-        summary.failures = tables["failures"].num_rows
-        summary.planned = sum(row.repeats for row in planned_rows(document, chosen_in(tables["tunings"])))
-        name = digest_of_tables(document, tables)
-        if name != document["digest"] or folder.plan_digest() != name or folder.check():
-            write_beside_others(lambda: folder.write_tables(tables, plan_digest=name), folder, lease)
-        write_gallery(folder, store, plan, tables)
-        summary.rows = {name: table.num_rows for name, table in tables.items()}
+        summary.failures = made.rows["failures"]
+        summary.planned = made.planned_rows
+        if made.digest != document["digest"] or folder.plan_digest() != made.digest or folder.check():
+            write_beside_others(lambda: folder.write_tables(made.tables(), plan_digest=made.digest), folder, lease)
+        write_gallery(folder, store, plan, made)
+        summary.rows = made.rows
         log.append("run_finished", rows=summary.rows, exit_code=summary.exit_code, cpu_seconds=summary.cpu_seconds)
     return summary
 
@@ -136,7 +133,7 @@ def _rounds(
     watcher: Watcher,
     say: Say,
     summary: Summary,
-) -> dict[str, pa.Table]:
+) -> Assembly:
     """Run what is missing until nothing is, or only what has failed; return the tables.
 
     One round is the rule, a second where strengths are chosen first. Damage met while working or reading sends its
@@ -160,10 +157,10 @@ def _rounds(
                 if not summary.interrupted:
                     continue
             before = len(store.damaged)
-            tables = assemble(store, document)
+            made = Assembly(store, document)
             if summary.interrupted or len(store.damaged) == before:
-                return tables
-    return assemble(store, document)
+                return made
+    return Assembly(store, document)
 
 
 def _to_run(left: Outstanding, parts: PartsOf, store: Store, retry: bool) -> tuple[list[Unit], frozenset[str]]:

@@ -179,9 +179,9 @@ class Wanted:
         """The id of the `attacks` row of the images after the last step."""
         return id_of_attack(self.set.id, self.strength, delivery_id(self.delivery))
 
-    @cached_property
+    @property
     def test_ids(self) -> tuple[str, ...]:
-        """The ids of the `tests` rows, in the order of the victims."""
+        """The ids of the `tests` rows, in the order of the victims. Not kept: a million of them are large."""
         return tuple(id_of_test(self.attack_id, victim.id) for victim in self.victims)
 
 
@@ -226,7 +226,7 @@ class AttackUnit:
         """The number of `tests` rows that the unit scores."""
         return sum(len(item.victims) for item in self.wanted)
 
-    @cached_property
+    @property
     def victims(self) -> dict[str, ModelSpec]:
         """Every victim, by id, in a stable order."""
         return {victim.id: victim for item in self.wanted for victim in item.victims}

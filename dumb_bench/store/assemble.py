@@ -2,48 +2,119 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dumb_bench.errors import DamagedFileError
 from dumb_bench.relation import relate
-from dumb_bench.store.planned import INFEASIBLE, PENDING, TUNED, Chosen, Document, PlannedRow, chosen_in, planned_rows
+from dumb_bench.store import schema
+from dumb_bench.store.ids import Flags, Ids, as_bytes
+from dumb_bench.store.planned import INFEASIBLE, PENDING, Chosen, Document, PlannedRow, chosen_in
 from dumb_bench.store.rows import as_table
+from dumb_bench.store.scored import AskedTests, Doubled, among, doubled
 from dumb_bench.store.store import Store
 
 
-def assemble(store: Store, plan: Document) -> dict[str, pa.Table]:
-    """Return the public tables of a plan, as far as its units are done. Damage met on the way is in `store.damaged`."""
-    found = store.read_many(
-        {
-            "tests": None, "predictions": None, "attacks": None, "tunings": None, "models": None, "clean": None,
-            "images": None,
+class Assembly:
+    """The public tables of a plan, as far as its units are done; large ones are read from the store when asked for.
+
+    All tables are of the units that were done when it was made. Damage met on the way is in `store.damaged`.
+    """
+
+    def __init__(self, store: Store, plan: Document) -> None:
+        self._store = store
+        self._plan = plan
+        self._keys = store.keys()
+        found = store.read_many(dict.fromkeys(("tunings", "models", "clean", "images")), keys=self._keys)
+        asked = pa.array(list(plan.get("tunings", ())), pa.string())
+        tunings = _first(_among(found["tunings"], "tuning_id", asked), "tuning_id")
+        chosen = chosen_in(tunings)
+        models = _first(_among(found["models"], "model_id", pa.array(list(plan["models"]), pa.string())), "model_id")
+        self._tests = AskedTests(plan, chosen)
+        self._twice = {"tests": self._look("tests", "test_id", self._tests.note)}
+        attacks = Ids(group.attack_id for group in self._tests.groups if group.scored)
+        held: list[Any] = []
+        self._attacks = attacks
+        self._twice["attacks"] = self._look("attacks", "attack_id", attacks.holds_bytes, held)
+        self._twice["predictions"] = self._twice["tests"]
+        trained = frozenset(models.column("model_id").to_pylist())
+        self._small = {
+            "images": _among(found["images"], "unit_key", pa.array(plan["image_units"], pa.string())),
+            "models": _with_clean(models, found["clean"], plan),
+            "tunings": tunings,
+            "failures": as_table("failures", standing_failures(store, plan, self._tests.missing(), trained, chosen)),
         }
-    )  # fmt: skip
-    asked = pa.array(list(plan.get("tunings", ())), pa.string())
-    tunings = _first(_among(found["tunings"], "tuning_id", asked), "tuning_id")
-    chosen = chosen_in(tunings)
-    rows = list(planned_rows(plan, chosen))
-    wanted = pa.array(sorted({row.test_id for row in rows}), pa.string())
-    scored = _first(_among(found["tests"], "test_id", wanted), "test_id")
-    predictions = _first(_among(found["predictions"], "test_id", wanted), "test_id")
-    attack_ids = pa.array(sorted({row.attack_id for row in rows}), pa.string())
-    models = _first(_among(found["models"], "model_id", pa.array(list(plan["models"]), pa.string())), "model_id")
-    present = set(scored.column("test_id").to_pylist())
-    missing = [row for row in rows if row.rule != INFEASIBLE and row.test_id not in present]
-    trained = frozenset(models.column("model_id").to_pylist())
-    return {
-        "images": _among(found["images"], "unit_key", pa.array(plan["image_units"], pa.string())),
-        "models": _with_clean(models, found["clean"], plan),
-        "attacks": _first(_among(found["attacks"], "attack_id", attack_ids), "attack_id"),
-        "tunings": tunings,
-        "tests": _repeated(scored, rows, plan),
-        "predictions": predictions if plan["margins"] else _without(predictions, "margins"),
-        "failures": as_table("failures", standing_failures(store, plan, missing, trained, chosen)),
-    }
+        self.rows = {
+            **{name: table.num_rows for name, table in self._small.items()},
+            "attacks": len(np.unique(np.concatenate(held))) if held else 0,
+            "tests": self._tests.rows,
+            "predictions": self._tests.scored_rows,
+        }
+        self.planned_rows = self._tests.planned_rows
+
+    def _look(self, name: str, column: str, asked: Callable[[Any], Flags], held: list[Any] | None = None) -> Doubled:
+        """See which ids of a table there are; return what occurs more than once."""
+        found = [] if held is None else held
+        for piece in self._store.pieces(name, [column], keys=self._keys):
+            ids = as_bytes(piece.rows.column(column))
+            found.append(ids[asked(ids)])
+        return doubled(self._store, name, column, found, self._keys)
+
+    @property
+    def digest(self) -> str:
+        """What a result folder's manifest names these tables by: the plan's digest where every row is there."""
+        whole = self.rows["tests"] == self.planned_rows and self.rows["models"] == len(self._plan["models"])
+        whole = whole and self.rows["tunings"] == len(self._plan.get("tunings", ())) and not self.rows["failures"]
+        return str(self._plan["digest"]) if whole else partial(self._plan)
+
+    def pieces(self, name: str) -> Iterator[pa.Table]:
+        """Yield the rows of a table in no order, some thousands at a time.
+
+        Raises:
+            DamagedFileError: the store no longer holds all of them.
+        """
+        rows = 0
+        for table in self._pieces(name):
+            rows += table.num_rows
+            yield table
+        if rows != self.rows[name]:
+            raise DamagedFileError(name, f"{rows} rows in the store, {self.rows[name]} a moment ago: run again")
+
+    def _pieces(self, name: str) -> Iterator[pa.Table]:
+        if name in self._small:
+            yield self._small[name]
+            return
+        column = "attack_id" if name == "attacks" else "test_id"
+        for piece in self._store.pieces(name, keys=self._keys):
+            ids = as_bytes(piece.rows.column(column))
+            flags = self._twice[name].kept(piece, ids)
+            if name == "tests":
+                yield from _repeated(among(piece.rows, flags), self._tests, self._plan)
+                continue
+            asked = self._attacks.holds_bytes(ids) if name == "attacks" else self._tests.holds(ids)
+            table = among(piece.rows, flags & asked)
+            yield _without(table, "margins") if name == "predictions" and not self._plan["margins"] else table
+        if name == "tests":
+            yield from _infeasible_rows(self._tests, self._plan)
+
+    def table(self, name: str) -> pa.Table:
+        """Return a whole table. Raises as `pieces`."""
+        return pa.concat_tables([schema.TABLES[name].empty_table(), *self.pieces(name)])
+
+    def tables(self) -> dict[str, Iterator[pa.Table]]:
+        """Return every table in pieces, each to be read once."""
+        return {name: self.pieces(name) for name in schema.TABLES}
+
+
+def assemble(store: Store, plan: Document) -> dict[str, pa.Table]:
+    """Return the public tables of a plan, as far as its units are done, all of them in memory."""
+    assembly = Assembly(store, plan)
+    return {name: assembly.table(name) for name in schema.TABLES}
 
 
 def _among(table: pa.Table, column: str, values: pa.Array) -> pa.Table:
@@ -93,28 +164,33 @@ def _with_clean(models: pa.Table, clean: pa.Table, plan: Document) -> pa.Table:
     return as_table("models", filled)
 
 
-def _repeated(scored: pa.Table, rows: Sequence[PlannedRow], plan: Document) -> pa.Table:
-    """Return the tests: a surrogate-free row once for each surrogate that it stands for, a chosen one under its id."""
-    place = {name: number for number, name in enumerate(scored.column("test_id").to_pylist())}
-    plain: list[int] = []
+def _repeated(scored: pa.Table, tests: AskedTests, plan: Document) -> Iterator[pa.Table]:
+    """Yield the tests: a surrogate-free row once for each surrogate that it stands for, a chosen one under its id."""
+    rows, group, victim = tests.match(as_bytes(scored.column("test_id")))
+    plain = tests.plain[group]
+    if plain.all() and len(rows) == scored.num_rows and (rows == np.arange(len(rows))).all():
+        yield scored
+        return
+    yield scored.take(pa.array(rows[plain]))
     copies: dict[tuple[str, str, bool], tuple[list[int], list[str]]] = {}
-    empty: list[dict[str, Any]] = []
-    for row in rows:
-        if row.rule == INFEASIBLE:
-            empty += _infeasible(row, plan)
-        elif row.test_id in place and not (row.set["free"] or row.rule == TUNED):
-            plain.append(place[row.test_id])
-        elif row.test_id in place:
-            for holder, name in zip(row.holders, row.row_ids(), strict=True):
-                taken, names = copies.setdefault((holder, row.rule, row.set["free"]), ([], []))
-                taken.append(place[row.test_id])
-                names.append(name)
-    pieces = [scored.take(pa.array(plain, pa.int64()))]
+    others = np.flatnonzero(~plain)
+    for place, number, who in zip(rows[others].tolist(), group[others].tolist(), victim[others].tolist(), strict=True):
+        found = tests.groups[number]
+        row = found.row(found.victims[who], "")
+        for holder, name in zip(row.holders, row.row_ids(), strict=True):
+            taken, names = copies.setdefault((holder, row.rule, row.set["free"]), ([], []))
+            taken.append(place)
+            names.append(name)
     for (holder, rule, free), (taken, names) in copies.items():
         part = scored.take(pa.array(taken, pa.int64()))
         columns: dict[str, list[Any]] = {"test_id": names, "strength_rule": [rule] * len(names)}
-        pieces.append(_with(part, columns | (_as_of(part, holder, plan) if free else {})))
-    return pa.concat_tables([*pieces, as_table("tests", empty)])
+        yield _with(part, columns | (_as_of(part, holder, plan) if free else {}))
+
+
+def _infeasible_rows(tests: AskedTests, plan: Document) -> Iterator[pa.Table]:
+    rows = tests.infeasible()
+    while some := list(islice(rows, 1_000)):
+        yield as_table("tests", [made for row in some for made in _infeasible(row, plan)])
 
 
 def _as_of(part: pa.Table, surrogate: str, plan: Document) -> dict[str, list[Any]]:
@@ -209,15 +285,6 @@ def standing_failures(
         ):
             kept.append({**failure, "tests_missing": 0})
     return kept
-
-
-def digest_of_tables(plan: Document, tables: Mapping[str, pa.Table]) -> str:
-    """Return what a result folder's manifest names its tables by: the plan's digest where every row is there."""
-    rows = sum(row.repeats for row in planned_rows(plan, chosen_in(tables["tunings"])))
-    whole = tables["tests"].num_rows == rows and tables["models"].num_rows == len(plan["models"])
-    whole = whole and tables["tunings"].num_rows == len(plan.get("tunings", ()))
-    whole = whole and tables["failures"].num_rows == 0
-    return str(plan["digest"]) if whole else partial(plan)
 
 
 def partial(plan: Document) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from dumb_bench.errors import InputError
-from dumb_bench.store.assemble import assemble, partial
+from dumb_bench.store.assemble import Assembly, partial
 from dumb_bench.store.results import ResultFolder
 from dumb_bench.store.status import open_store, read_plan
 
@@ -38,10 +38,10 @@ class CurrentTables:
                 self.complete = True  # rows are missing, and there is no store to ask
 
     @cached_property
-    def _assembled(self) -> dict[str, pa.Table]:
+    def _assembled(self) -> Assembly:
         assert self.plan is not None
         store = open_store(self.folder.place.uri, self.plan, None)
-        return assemble(store, self.plan)
+        return Assembly(store, self.plan)
 
     def read(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
         """Return a table, or some of its columns.
@@ -52,5 +52,5 @@ class CurrentTables:
         """
         if self.complete:
             return self.folder.read_table(name, columns)
-        table = self._assembled[name]
+        table = self._assembled.table(name)
         return table if columns is None else table.select(list(columns))

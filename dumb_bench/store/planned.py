@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -58,8 +58,52 @@ def chosen_in(tunings: pa.Table) -> dict[str, float | None]:
     return dict(zip(names, strengths, strict=True))
 
 
+class PlannedGroup(NamedTuple):
+    """The scored tests of one row of `attacks`: one a victim, all else alike; fields as in `PlannedRow`."""
+
+    attack_id: str
+    victims: Sequence[str]
+    delivery: str
+    set: Mapping[str, Any]
+    holders: tuple[str, ...]
+    tunings: tuple[str, ...]
+    rule: str
+
+    @property
+    def scored(self) -> bool:
+        """Whether its tests are known and scored."""
+        return self.rule in (GRID, TUNED)
+
+    @property
+    def plain(self) -> bool:
+        """Whether a scored row is a row of `tests` as it is."""
+        return self.rule == GRID and not self.set["free"]
+
+    @property
+    def repeats(self) -> int:
+        """The number of rows of `tests`."""
+        return len(self.victims) * len(self.holders)
+
+    def test_ids(self) -> list[str]:
+        """Return the ids of its scored tests, in the order of the victims."""
+        return [id_of_test(self.attack_id, victim) for victim in self.victims] if self.scored else []
+
+    def row(self, victim: str, test_id: str = "") -> PlannedRow:
+        """Return the row of one victim."""
+        return PlannedRow(
+            test_id, self.attack_id, victim, self.delivery, self.set, self.holders, self.tunings, self.rule
+        )
+
+
 def planned_rows(plan: Document, chosen: Chosen) -> Iterator[PlannedRow]:
     """Yield every scored test of a plan document."""
+    for group in planned_groups(plan, chosen):
+        for victim, test_id in zip(group.victims, group.test_ids() or [""] * len(group.victims), strict=True):
+            yield group.row(victim, test_id)
+
+
+def planned_groups(plan: Document, chosen: Chosen) -> Iterator[PlannedGroup]:
+    """Yield the scored tests of a plan document, those of one adversarial set, strength and delivery together."""
     groups = plan["groups"]
     noise: set[tuple[str, str]] = set()
     for item in plan["sets"]:
@@ -70,8 +114,7 @@ def planned_rows(plan: Document, chosen: Chosen) -> Iterator[PlannedRow]:
                 continue
             for delivery, step in product(plan["deliveries"], (None, *item.get("steps", ()))):
                 if rule in (PENDING, INFEASIBLE):
-                    for victim in victims:
-                        yield PlannedRow("", "", victim, delivery, item, holders, tunings, rule)
+                    yield PlannedGroup("", victims, delivery, item, holders, tunings, rule)
                     continue
                 attack_id = id_of_attack(item["id"], strength, delivery, step)
                 kept = holders
@@ -79,9 +122,8 @@ def planned_rows(plan: Document, chosen: Chosen) -> Iterator[PlannedRow]:
                     kept = tuple(holder for holder in holders if (attack_id, holder) not in noise)
                     noise.update((attack_id, holder) for holder in kept)
                     rule, tunings = GRID, ()
-                for victim in victims if kept else ():
-                    test_id = id_of_test(attack_id, victim)
-                    yield PlannedRow(test_id, attack_id, victim, delivery, item, kept, tunings, rule)
+                if kept:
+                    yield PlannedGroup(attack_id, victims, delivery, item, kept, tunings, rule)
 
 
 def _asked(

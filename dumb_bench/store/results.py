@@ -2,14 +2,15 @@
 
 New tables are first written beside (`staging/`), then the manifest is switched (from here on the new ones count), then
 each file replaces the old one in a single rename. So a verified reader sees the old tables or the new ones, and
-`pd.read_parquet(folder / "tables" / "tests")` always finds exactly one file.
+`pd.read_parquet(folder / "tables" / "tests")` always finds the table: one file, or several where it is large
+(`part-0.parquet`, then `part-00001.parquet` and so on, in the order of the rows).
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -17,15 +18,14 @@ import pyarrow as pa
 from dumb_bench.errors import DamagedFileError, InputError, SchemaError, unknown
 from dumb_bench.store import schema
 from dumb_bench.store.filesystem import place_at
-from dumb_bench.store.ordering import SORT_KEYS
-from dumb_bench.store.parquet import dumps, loads, names_of
+from dumb_bench.store.parquet import dumps, loads, loads_encoded, names_of
 from dumb_bench.store.place import Place
 from dumb_bench.store.quarantine import Damage
-from dumb_bench.store.rows import conform
+from dumb_bench.store.result_parts import TABLES, Part, final_path, manifest_entry, parts_of
 from dumb_bench.store.sealed import seal, unseal
+from dumb_bench.store.sorting import SortedParts
 
 _MANIFEST = "manifest.json"
-_TABLES = "tables"
 _STAGING = "staging"
 _ATTEMPTS = 20
 
@@ -45,8 +45,10 @@ class ResultFolder:
         """
         return cls(place_at(uri, create=create))
 
-    def write_tables(self, tables: Mapping[str, pa.Table], *, plan_digest: str) -> None:
+    def write_tables(self, tables: Mapping[str, pa.Table | Iterable[pa.Table]], *, plan_digest: str) -> None:
         """Replace all tables, sorted; those not given become empty. The same rows give the same bytes.
+
+        A table may be given in pieces, which are read once and need not fit in memory together.
 
         Raises:
             InputError: a table is unknown.
@@ -59,14 +61,21 @@ class ResultFolder:
         self._settle()
         entries: dict[str, dict[str, Any]] = {}
         for name, empty in schema.TABLES.items():
-            table = _sorted(name, conform(name, tables.get(name, empty.empty_table())))
-            data = dumps(table, compact=True)
-            sha256 = hashlib.sha256(data).hexdigest()
-            self.place.write(_staged(name, sha256), data)
-            entries[name] = {"file": _final(name), "rows": table.num_rows, "bytes": len(data), "sha256": sha256}
+            given = tables.get(name, empty.empty_table())
+            with SortedParts(name) as rows:
+                for piece in (given,) if isinstance(given, pa.Table) else given:
+                    rows.add(piece)
+                entries[name] = manifest_entry([self._stage(name, *numbered) for numbered in enumerate(rows.parts())])
         content = {"plan_digest": plan_digest, "schema_version": schema.SCHEMA_VERSION, "tables": entries}
         self.place.write(_MANIFEST, seal(content))
         self._settle()
+
+    def _stage(self, name: str, number: int, table: pa.Table) -> Part:
+        data = dumps(table, compact=True)
+        sha256 = hashlib.sha256(data).hexdigest()
+        part = Part(final_path(name, number), table.num_rows, len(data), sha256)
+        self.place.write(_staged(part), data)
+        return part
 
     def _settle(self) -> None:
         """Finish a switch that a crash interrupted, and remove what no manifest names."""
@@ -76,61 +85,83 @@ class ResultFolder:
             manifest = None
         entries = manifest["tables"] if manifest else {}
         staged = set(self.place.names(_STAGING))
-        for name, entry in entries.items():
-            if (path := _staged(name, entry["sha256"])) in staged:
-                self.place.move(path, _final(name))
-                staged.remove(path)
+        for entry in entries.values():
+            for part in parts_of(entry):
+                if (path := _staged(part)) in staged:
+                    self.place.move(path, part.file)
+                    staged.remove(path)
         for path in staged:
             self.place.delete(path)
         self.place.prune(_STAGING)
-        for path in self._strangers():
+        for path in self._strangers(entries):
             self.place.delete(path)
 
-    def _strangers(self) -> list[str]:
+    def _strangers(self, entries: Mapping[str, Any]) -> list[str]:
         """Return the Parquet files that a plain reader would take for rows, and that are none of this folder's."""
-        ours = {_final(name) for name in schema.TABLES}
-        return sorted(path for path in self.place.names(_TABLES) if path.endswith(".parquet") and path not in ours)
+        ours = {final_path(name, 0) for name in schema.TABLES}
+        ours |= {part.file for entry in entries.values() for part in parts_of(entry)}
+        return sorted(path for path in self.place.names(TABLES) if path.endswith(".parquet") and path not in ours)
 
-    def read_table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
-        """Return a table (or some columns), verified against the manifest.
+    def read_table(self, name: str, columns: Sequence[str] | None = None, *, encoded: bool = False) -> pa.Table:
+        """Return a table (or some columns), verified against the manifest; `encoded`: text as Arrow dictionaries.
 
         Raises:
             InputError: the table or a column is unknown, or no tables have been written yet.
             DamagedFileError: the manifest or the file is missing, torn or altered.
             SchemaError: a newer version wrote it.
         """
+        previous: dict[str, Any] | None = None
+        for _ in range(_ATTEMPTS):
+            manifest = self._required()
+            try:
+                return pa.concat_tables(self._pieces(manifest, name, columns, encoded))
+            except DamagedFileError:
+                if manifest == previous:
+                    raise  # nobody is writing: it is damage
+                previous = manifest
+        raise OSError(f"{self.place.name}: its tables are replaced all the time")
+
+    def pieces(self, name: str, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """Yield a table part by part, each verified before it is handed out; a table that is replaced meanwhile is
+        taken for damage. Raises as `read_table`, later.
+        """
+        yield from self._pieces(self._required(), name, columns)
+
+    def _pieces(
+        self, manifest: dict[str, Any], name: str, columns: Sequence[str] | None, encoded: bool = False
+    ) -> Iterator[pa.Table]:
         asked = names_of(name, columns)
         if name not in schema.TABLES:
             raise InputError(unknown("table", name, schema.TABLES))
-        path, data, rows = self._verified(name)
-        try:
-            table = loads(name, data, asked)
-        except (pa.ArrowException, OSError, KeyError) as error:
-            raise DamagedFileError(path, f"cannot be parsed ({type(error).__name__})") from error
-        if table.num_rows != rows:
-            raise DamagedFileError(path, f"has {table.num_rows} rows, expected {rows}")
-        return table
+        entry = manifest["tables"].get(name)
+        if entry is None:
+            yield schema.TABLES[name].empty_table().select(asked)
+            return
+        for part in parts_of(entry):
+            path, data = self._verified(part)
+            try:
+                table = (loads_encoded if encoded else loads)(name, data, asked)
+            except (pa.ArrowException, OSError, KeyError) as error:
+                raise DamagedFileError(path, f"cannot be parsed ({type(error).__name__})") from error
+            if table.num_rows != part.rows:
+                raise DamagedFileError(path, f"has {table.num_rows} rows, expected {part.rows}")
+            yield table
 
-    def _verified(self, name: str) -> tuple[str, bytes, int]:
-        """Return the path, bytes and row count of the table that the manifest promises."""
-        previous: dict[str, Any] | None = None
-        for _ in range(_ATTEMPTS):
-            manifest = self._manifest()
-            if manifest is None:
-                raise InputError(f"{self.place.name}: no tables here yet ({_MANIFEST} is missing).")
-            entry = manifest["tables"].get(name)
-            if entry is None:
-                return _final(name), dumps(schema.TABLES[name].empty_table(), compact=True), 0
-            # The new file lies in staging for a moment, then in its place: look at the end of the journey last.
-            for path in (_final(name), _staged(name, entry["sha256"]), _final(name)):
-                data = self._content(path)
-                if data is not None and hashlib.sha256(data).hexdigest() == entry["sha256"]:
-                    return path, data, entry["rows"]
-            if manifest == previous:
-                break  # nobody is writing: it is damage
-            previous = manifest
+    def _required(self) -> dict[str, Any]:
+        manifest = self._manifest()
+        if manifest is None:
+            raise InputError(f"{self.place.name}: no tables here yet ({_MANIFEST} is missing).")
+        return manifest
+
+    def _verified(self, part: Part) -> tuple[str, bytes]:
+        """Return the path and the bytes of a part that the manifest promises."""
+        # The new file lies in staging for a moment, then in its place: look at the end of the journey last.
+        for path in (part.file, _staged(part), part.file):
+            data = self._content(path)
+            if data is not None and hashlib.sha256(data).hexdigest() == part.sha256:
+                return path, data
         reason = "torn or altered: its sha256 differs from manifest.json"
-        raise DamagedFileError(_final(name), reason if self.place.exists(_final(name)) else "is missing")
+        raise DamagedFileError(part.file, reason if self.place.exists(part.file) else "is missing")
 
     def _content(self, path: str) -> bytes | None:
         try:
@@ -163,11 +194,12 @@ class ResultFolder:
         found = []
         for name in manifest["tables"] if manifest else ():
             try:
-                self.read_table(name)
+                for _ in self.pieces(name):
+                    pass
             except DamagedFileError as error:
                 found.append(Damage(error.path, error.reason))
         foreign = "no file of this folder, but a plain Parquet reader would count its rows"
-        found.extend(Damage(path, foreign) for path in self._strangers())
+        found.extend(Damage(path, foreign) for path in self._strangers(manifest["tables"] if manifest else {}))
         return found
 
     def plan_digest(self) -> str | None:
@@ -201,19 +233,5 @@ class ResultFolder:
             raise DamagedFileError(name, "is not UTF-8 text") from error
 
 
-def _final(name: str) -> str:
-    return f"{_TABLES}/{name}/part-0.parquet"
-
-
-def _staged(name: str, sha256: str) -> str:
-    return f"{_STAGING}/{name}-{sha256}.parquet"
-
-
-def _sorted(name: str, table: pa.Table) -> pa.Table:
-    """Return the rows in one order, whatever order they came in."""
-    table = table.combine_chunks()
-    keys = list(SORT_KEYS[name])
-    if table.num_rows and table.group_by(keys).aggregate([]).num_rows < table.num_rows:
-        scalars = [entry.name for entry in table.schema if not pa.types.is_nested(entry.type)]
-        keys += [column for column in scalars if column not in keys]  # ties: by everything that can be compared
-    return table.sort_by([(key, "ascending") for key in keys])
+def _staged(part: Part) -> str:
+    return f"{_STAGING}/{part.file.replace('/', '-').removesuffix('.parquet')}-{part.sha256}.parquet"

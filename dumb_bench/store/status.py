@@ -9,11 +9,13 @@ from typing import Any
 
 from dumb_bench.errors import DamagedFileError, InputError
 from dumb_bench.store import gallery
-from dumb_bench.store.assemble import assemble, digest_of_tables, partial, standing_failures
+from dumb_bench.store.assemble import Assembly, partial, standing_failures
 from dumb_bench.store.events import read_events
-from dumb_bench.store.planned import INFEASIBLE, chosen_in, planned_rows
+from dumb_bench.store.ids import as_bytes
+from dumb_bench.store.planned import chosen_in, planned_groups
 from dumb_bench.store.quarantine import Damage
 from dumb_bench.store.results import ResultFolder
+from dumb_bench.store.scored import AskedTests
 from dumb_bench.store.sealed import unseal
 from dumb_bench.store.store import Store
 
@@ -84,21 +86,22 @@ def read_status(results: str, store: str | None = None) -> dict[str, Any]:
             raise
         failures = folder.read_table("failures").to_pylist() if written else []
         chosen = chosen_in(folder.read_table("tunings", ["tuning_id", "strength"])) if written else {}
-        rows = list(planned_rows(plan, chosen))
+        planned = sum(group.repeats for group in planned_groups(plan, chosen))
     else:
-        found = held.read_many({"tests": ["test_id"], "models": ["model_id"], "tunings": ["tuning_id", "strength"]})
+        found = held.read_many({"models": ["model_id"], "tunings": ["tuning_id", "strength"]})
         chosen = {key: value for key, value in chosen_in(found["tunings"]).items() if key in plan.get("tunings", ())}
-        rows = list(planned_rows(plan, chosen))
-        done = frozenset(found["tests"].column("test_id").to_pylist())
+        asked = AskedTests(plan, chosen)
+        planned = asked.planned_rows
+        for piece in held.pieces("tests", ["test_id"]):
+            asked.note(as_bytes(piece.rows.column("test_id")))
         trained = frozenset(found["models"].column("model_id").to_pylist())
-        tests_done = max(tests_done, sum(row.repeats for row in rows if row.test_id in done or row.rule == INFEASIBLE))
+        tests_done = max(tests_done, asked.rows)
         models_done = max(models_done, len(trained & plan["models"].keys()))
-        missing = (row for row in rows if row.rule != INFEASIBLE and row.test_id not in done)
-        failures = standing_failures(held, plan, missing, trained, chosen)
+        failures = standing_failures(held, plan, asked.missing(), trained, chosen)
     events = read_events(folder.place)
     return {
         "name": plan["name"],
-        "tests": sum(row.repeats for row in rows),
+        "tests": planned,
         "tests_done": tests_done,
         "models": len(plan["models"]),
         "models_done": models_done,
@@ -160,9 +163,9 @@ def compact_results(results: str, store: str | None = None) -> dict[str, int]:
     plan = read_plan(folder)
     held = open_store(results, plan, store)
     held.compact()
-    tables = assemble(held, plan)
+    assembly = Assembly(held, plan)
     if held.damaged:
         lost = "; ".join(f"{damage.path}: {damage.reason}" for damage in held.damaged)
         raise InputError(f"{held.place.name}: damaged, now in quarantine: {lost}; run the grid again to restore it")
-    folder.write_tables(tables, plan_digest=digest_of_tables(plan, tables))
-    return {name: table.num_rows for name, table in tables.items()}
+    folder.write_tables(assembly.tables(), plan_digest=assembly.digest)
+    return assembly.rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -20,6 +20,7 @@ from dumb_bench.store.quarantine import Damage
 from dumb_bench.store.reader import Reader
 from dumb_bench.store.rows import as_table
 from dumb_bench.store.sealed import seal, unseal
+from dumb_bench.store.stream import Piece, pieces
 
 _FAILURES = "failures"
 _ABOUT = "store.json"
@@ -106,6 +107,12 @@ class Store:
         if "images" in found:
             found["images"] = _distinct(found["images"]).select(asked["images"])
         return found
+
+    def pieces(
+        self, table: str, columns: Sequence[str] | None = None, *, keys: Collection[str] | None = None
+    ) -> Iterator[Piece]:
+        """Yield the rows that `read` returns a few thousand at a time, with their units. Raises as `read`, later."""
+        return pieces(self._reader, table, columns, keys)
 
     def verify(self) -> list[Damage]:
         """Read and check every file; what is damaged goes to quarantine, and is returned.

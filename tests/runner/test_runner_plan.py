@@ -13,7 +13,7 @@ from dumb_bench.runner.outstanding import outstanding, parts_of, tasks_of
 from dumb_bench.runner.plan import Plan, build_plan
 from dumb_bench.runner.plan_file import plan_document
 from dumb_bench.runner.units import AttackUnit, TrainUnit
-from dumb_bench.store.assemble import planned_rows
+from dumb_bench.store.planned import planned_rows
 
 CATALOGUE = Catalogue()
 PGD = '[[attacks]]\nname = "pgd"\nstrength = [0.1, 0.3]\n'
