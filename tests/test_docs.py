@@ -66,6 +66,7 @@ NOT_RUN = {
         "uv run dumb-bench run grids/quickstart.toml --address HEAD:6379 --store /shared/me/store",
         "uv run ray stop",
         "uv run dumb-bench status /shared/me/results/quickstart",
+        "uv run python benchmarks/fault_seeds.py --seeds 30",
     ],
 }
 """All that stands in a fence ```sh not-run-here."""
@@ -185,8 +186,8 @@ def test_quoted_files_are_the_files() -> None:
     assert sorted(quoted) == [
         "examples/attack_package/my_attacks/smooth_fgsm.py", "examples/attack_package/pyproject.toml",
         "examples/attack_package/tests/test_it.py", "examples/my_attack.py", "examples/my_attack.toml",
-        "examples/my_data.py", "examples/my_data.toml", "examples/my_grid.toml", "examples/my_transfer_attack.py",
-        "examples/my_transfer_attack.toml",
+        "examples/my_cluster.toml", "examples/my_data.py", "examples/my_data.toml", "examples/my_grid.toml",
+        "examples/my_transfer_attack.py", "examples/my_transfer_attack.toml",
     ]  # fmt: skip
     for name, text in quoted.items():
         assert text == (ROOT / name).read_text(), f"{name} differs from the page that quotes it"
