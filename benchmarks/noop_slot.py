@@ -156,9 +156,18 @@ class ProcessExecutor:
         """The number of idle slots."""
         return len(self._idle)
 
-    def submit(self, unit: Unit) -> None:
+    def submit(self, unit: Unit, halvings: int = 0) -> None:
         """Send a unit to a slot."""
+        del halvings
         self._idle.popleft().send(unit)
+
+    def withdraw(self) -> list[Unit]:
+        """Return nothing: a unit starts when it is submitted."""
+        return []
+
+    def news(self) -> list[dict[str, object]]:
+        """Return nothing: no slot comes or goes."""
+        return []
 
     def wait(self, seconds: float) -> list[Outcome]:
         """Return what has ended."""

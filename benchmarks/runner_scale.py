@@ -7,8 +7,8 @@ folder; the slots (processes, `noop_slot.py`) answer every unit at once with row
 
 * tests a second, from reading the grid to the written tables;
 * ms of the driver's CPU a test, by stage: `plan`, `look` (what is left to do), `schedule` (frontier, submitting,
-  outcomes, events), `tables` (the result folder) and their sum. The units' own work is in other processes, compaction
-  too (in the driver where a run has it there: `compact`);
+  outcomes, events), `tables` (the result folder) and their sum. The units' own work is in other processes, as is
+  compaction, whose cost is printed apart;
 * the driver's memory: the largest resident size over that at its start;
 * what it takes to read `tests` back (verified, and some columns by pandas) and to stream the per-image lists.
 
@@ -114,7 +114,7 @@ class Stages:
         setattr(owner, attribute, counted)
 
 
-def measure(tests: int, slots: int, images: int, folder: Path, driver_compacts: bool) -> dict[str, Any]:
+def measure(tests: int, slots: int, images: int, folder: Path) -> dict[str, Any]:
     """Run one size; return the figures."""
     import pandas  # noqa: F401 - part of the start, not of the growth
     import pyarrow.parquet  # noqa: F401
@@ -140,9 +140,6 @@ def measure(tests: int, slots: int, images: int, folder: Path, driver_compacts: 
     executor = ProcessExecutor(SlotSettings(options.store, catalogue, "cpu"), slots)
     runner._executor = lambda *_: executor  # type: ignore[attr-defined]
     stages = Stages(Memory())
-    elsewhere: list[float] = []
-    if not driver_compacts:
-        Store.compact = lambda self, **_: elsewhere.append(_compact_elsewhere(self.uri)) or 0  # type: ignore[assignment]
     for owner, attribute, name in (
         (runner, "build_plan", "plan"), (runner, "plan_document", "plan"), (runner, "read_index", "look"),
         (runner, "outstanding", "look"), (runner, "_to_run", "look"), (runner.Driver, "run", "schedule"),
@@ -162,19 +159,10 @@ def measure(tests: int, slots: int, images: int, folder: Path, driver_compacts: 
         "cpu": stages.cpu,
         "peaks": stages.peaks,
         "memory": max(stages.peaks.values()),
-        "compaction": sum(elsewhere),
-        "slots": sum(summary.cpu_seconds.values()),
+        "compaction": summary.cpu_seconds.get("compact", 0.0),
+        "slots": sum(spent for kind, spent in summary.cpu_seconds.items() if kind != "compact"),
         "bytes": sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
     }
-
-
-def _compact_elsewhere(uri: str) -> float:
-    """Compact a store in a process of its own, as a slot does; return its CPU seconds."""
-    code = (
-        "import sys, time; from dumb_bench.store.store import Store; Store.open(sys.argv[1]).compact();"
-        "print(time.process_time())"
-    )
-    return float(subprocess.run([sys.executable, "-c", code, uri], check=True, capture_output=True).stdout)
 
 
 def read_back(results: str) -> dict[str, float]:
@@ -210,7 +198,7 @@ def show(run: dict[str, Any], read: dict[str, float]) -> None:
     peaks = ", ".join(f"{name} {peak:.0f}" for name, peak in run["peaks"].items())
     print(f"{tests:,} tests in {run['units']:,} units: {run['wall']:.1f} s, {tests / run['wall']:,.0f} tests/s")
     print(f"  driver CPU, ms a test: {1000 * sum(driver.values()) / tests:.4f} = {each}")
-    print(f"  compaction: {run['cpu'].get('compact', 0.0):.1f} CPU-s in the driver, {run['compaction']:.1f} elsewhere")
+    print(f"  compaction: {run['compaction']:.1f} CPU-s on slots, {run['cpu'].get('compact', 0.0):.1f} in the driver")
     print(f"  slots' own work {run['slots']:.1f} CPU-s; files {run['bytes'] / 2**20:,.0f} MB")
     print(f"  driver memory, MB over the start: {run['memory']:.0f} ({peaks})")
     print("  read back: " + "; ".join(f"{name} {value:,.2f}".removesuffix(".00") for name, value in read.items()))
@@ -223,11 +211,10 @@ def main() -> None:
     parser.add_argument("--slots", type=int, default=1)
     parser.add_argument("--images", type=int, default=100, help="images of a set (length of the per-image lists)")
     parser.add_argument("--folder", type=Path, default=None, help="where the files go (default: a temporary folder)")
-    parser.add_argument("--driver-compacts", action="store_true", help="leave what compaction the driver does there")
     parser.add_argument("--one", choices=("run", "read"), help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.one == "run":
-        found = measure(asked.tests[0], asked.slots, asked.images, asked.folder, asked.driver_compacts)
+        found = measure(asked.tests[0], asked.slots, asked.images, asked.folder)
         print(json.dumps(found))
         return
     if asked.one == "read":

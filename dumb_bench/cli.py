@@ -97,12 +97,14 @@ def run(
     results: ResultsPlace = None,
     store: StorePlace = None,
     address: Annotated[str, typer.Option(help="local, serial, auto, or HOST:PORT of a Ray cluster.")] = "local",
+    profile: Annotated[Path | None, typer.Option(help="A cluster profile (TOML): resources, time limits.")] = None,
     slots: Annotated[int | None, typer.Option(min=1, max=10_000, help="Units at a time [default: one a CPU].")] = None,
     gpus_per_slot: Annotated[float, typer.Option(min=0.0, help="GPUs of a slot, possibly a fraction.")] = 0.0,
     plugin: Plugins = None,
     data: Data = DATA,
     offline: Offline = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try units again that failed before.")] = False,
+    retry_errors: Annotated[str, typer.Option(metavar="TYPE,...", help="Try units again with these errors.")] = "",
     max_tests: MaxTests = 5_000_000,
     report: Annotated[bool, typer.Option(help="Draw the report at the end.")] = True,
 ) -> None:
@@ -110,7 +112,9 @@ def run(
     from rich.console import Console
 
     from dumb_bench.grid_file import read_grid
+    from dumb_bench.runner.profile import chosen_profile
     from dumb_bench.runner.progress import ProgressWatcher
+    from dumb_bench.runner.retry import error_types
     from dumb_bench.runner.run import RunOptions, run_grid
     from dumb_bench.store.status import default_store
 
@@ -119,8 +123,9 @@ def run(
     place = results or str(Path("results") / name)
     shown = without_secrets(place)
     options = RunOptions(
-        results=place, store=store or default_store(place), address=address, slots=slots, gpus=gpus_per_slot,
-        device="cuda" if gpus_per_slot > 0 else "cpu", retry_failed=retry_failed, max_tests=max_tests,
+        results=place, store=store or default_store(place), address=address,
+        profile=chosen_profile(profile, slots, gpus_per_slot), retry_failed=retry_failed,
+        retry_errors=error_types(retry_errors), max_tests=max_tests,
     )  # fmt: skip
     console = Console(stderr=True)
     watcher = ProgressWatcher(console)

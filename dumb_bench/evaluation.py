@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import NamedTuple
 
 import numpy as np
@@ -12,19 +15,58 @@ from torch import Tensor, nn
 BATCH = 128
 """Images a forward pass when scoring. Part of the protocol: another batch size may change the last bit of a logit."""
 
+MOST_HALVINGS = 4
+"""How often a batch may be halved where memory runs out: down to 8 images."""
+
+_halvings: ContextVar[int] = ContextVar("halvings", default=0)
+
 Labels = npt.NDArray[np.int64]
 
 
+@contextmanager
+def halved(times: int) -> Iterator[None]:
+    """Score in batches of 128 / 2**times meanwhile, for memory that ran out.
+
+    The same logits but for rounding (to 1e-5 of their size); a network that draws random numbers keeps its batches,
+    since other ones would meet other draws.
+    """
+    token = _halvings.set(times)
+    try:
+        yield
+    finally:
+        _halvings.reset(token)
+
+
+def reduced_batch() -> int | None:
+    """Return the images of a batch inside `halved`; None where batches are as ever."""
+    return BATCH >> _halvings.get() if _halvings.get() else None
+
+
+def _batch_of(network: nn.Module, image: Tensor) -> int:
+    """Return the images of one forward pass."""
+    times = _halvings.get()
+    return BATCH if times == 0 or _draws(network, image) else BATCH >> times
+
+
+def _draws(network: nn.Module, image: Tensor) -> bool:
+    """Whether a network uses PyTorch's global generator; the caller puts it back."""
+    generator = torch.cuda.default_generators[image.device.index or 0] if image.is_cuda else torch.default_generator
+    before = generator.get_state()
+    network(image)
+    return not torch.equal(before, generator.get_state())
+
+
 def logits_of(network: nn.Module, images: Tensor, seed: int = 0) -> Tensor:
-    """Return the logits (N, K) float32 of images (N, C, H, W) in [0, 1], in batches of 128.
+    """Return the logits (N, K) float32 of images (N, C, H, W) in [0, 1], in batches of 128 (fewer inside `halved`).
 
     A stochastic network (MC-dropout) draws from PyTorch's global generator, set to the seed meanwhile: clean and
     attacked images of one order meet the same draws.
     """
     devices = [images.device] if images.device.type == "cuda" else []
     with torch.inference_mode(), torch.random.fork_rng(devices=devices):
+        batch = _batch_of(network, images[:1])
         torch.manual_seed(seed)
-        return torch.cat([network(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]).float()
+        return torch.cat([network(images[start : start + batch]) for start in range(0, len(images), batch)]).float()
 
 
 def mean_logits_of(networks: tuple[nn.Module, ...], images: Tensor) -> Tensor:

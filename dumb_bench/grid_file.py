@@ -161,6 +161,7 @@ _SENTENCES: dict[str, Callable[[ErrorDetails], str]] = {
     "literal_error": lambda item: f"expected {item['ctx']['expected']}, got {item['input']!r}",
     "greater_than_equal": lambda item: f"expected at least {item['ctx']['ge']}, got {item['input']!r}",
     "less_than_equal": lambda item: f"expected at most {item['ctx']['le']}, got {item['input']!r}",
+    "greater_than": lambda item: f"expected more than {item['ctx']['gt']}, got {item['input']!r}",
     "less_than": lambda item: f"expected less than {item['ctx']['lt']}, got {item['input']!r}",
     "string_pattern_mismatch": lambda item: (
         f"expected lower-case letters, digits, '_' and '-' only, got {item['input']!r}"
@@ -168,6 +169,11 @@ _SENTENCES: dict[str, Callable[[ErrorDetails], str]] = {
     "string_too_long": lambda item: f"longer than {item['ctx']['max_length']} characters",
     "value_error": lambda item: str(item["ctx"]["error"]),
 }
+
+
+def sentence_of(item: ErrorDetails) -> str:
+    """Return an error of pydantic's as a sentence that begins with the key; for tables other than a grid's too."""
+    return _sentence(item, ())
 
 
 def _sentence(item: ErrorDetails, single: Collection[int | str]) -> str:

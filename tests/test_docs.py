@@ -79,6 +79,7 @@ NOT_RUN = {
         """python -c 'import secrets; print(secrets.token_hex(32), end="")' | kubectl create secret generic"""
         " dumb-bench-ray-token --from-file=auth_token=/dev/stdin",
         "kubectl apply -f deploy/rayjob.yaml",
+        "uv run python benchmarks/fault_seeds.py --seeds 30",
     ],
 }
 """All that stands in a fence ```sh not-run-here."""
@@ -198,8 +199,8 @@ def test_quoted_files_are_the_files() -> None:
     assert sorted(quoted) == [
         "examples/attack_package/my_attacks/smooth_fgsm.py", "examples/attack_package/pyproject.toml",
         "examples/attack_package/tests/test_it.py", "examples/my_attack.py", "examples/my_attack.toml",
-        "examples/my_data.py", "examples/my_data.toml", "examples/my_grid.toml", "examples/my_transfer_attack.py",
-        "examples/my_transfer_attack.toml",
+        "examples/my_cluster.toml", "examples/my_data.py", "examples/my_data.toml", "examples/my_grid.toml",
+        "examples/my_transfer_attack.py", "examples/my_transfer_attack.toml",
     ]  # fmt: skip
     for name, text in quoted.items():
         assert text == (ROOT / name).read_text(), f"{name} differs from the page that quotes it"

@@ -16,7 +16,7 @@ from dumb_bench.attacks.base import AttackInfo
 from dumb_bench.attacks.craft import Crafted, budget_norm, craft, delta_swap
 from dumb_bench.catalogue import Entry, all_params
 from dumb_bench.errors import AttackError
-from dumb_bench.evaluation import count, margins_of, mean_logits_of
+from dumb_bench.evaluation import count, margins_of, mean_logits_of, reduced_batch
 from dumb_bench.perturbation import l2, linf, ssim
 from dumb_bench.relation import relate
 from dumb_bench.runner.kept_sets import form_of, keep, load, there
@@ -230,6 +230,7 @@ def _score(
         "control": bool(spec.control) or spec.attack_name in ("identity", "sign_noise"),
         "copied": False,
         "numerics": spec.numerics,
+        "scoring_batch": reduced_batch(),
     }
     if spec.surrogate is not None:
         members = spec.surrogate.models

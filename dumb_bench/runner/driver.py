@@ -6,23 +6,34 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import FrameType
 from typing import Protocol
 
+from dumb_bench.runner.attempts import Attempts
 from dumb_bench.runner.compact_unit import CompactUnit, Upkeep
 from dumb_bench.runner.frontier import Frontier
 from dumb_bench.runner.outstanding import PartsOf, tasks_of
-from dumb_bench.runner.units import AttackUnit, Fault, ModelUnit, Outcome, TrainUnit, TuneUnit, Unit, kind_of
+from dumb_bench.runner.units import (
+    AttackUnit,
+    Fault,
+    ImagesUnit,
+    ModelUnit,
+    Outcome,
+    TrainUnit,
+    TuneUnit,
+    Unit,
+    kind_of,
+)
 from dumb_bench.spec import SetSpec, TuningSpec
 from dumb_bench.store.events import EventLog
 from dumb_bench.store.store import Store
 
-MAX_ATTEMPTS = 3
-"""A unit whose worker dies this often is poison: it is recorded and left alone."""
+STORE_TRIES = 6
+"""A store that does not take a note of the driver's is asked this often, for about three seconds."""
 
 
 class Executor(Protocol):
@@ -32,11 +43,17 @@ class Executor(Protocol):
     def free(self) -> int:
         """The number of units that can be submitted now."""
 
-    def submit(self, unit: Unit) -> None:
-        """Start a unit."""
+    def submit(self, unit: Unit, halvings: int = 0) -> None:
+        """Start a unit, the batches of its execution halved so often."""
 
     def wait(self, seconds: float) -> list[Outcome]:
         """Return what has ended, after at most this time."""
+
+    def withdraw(self) -> list[Unit]:
+        """Take back the units that were submitted and have not started."""
+
+    def news(self) -> list[dict[str, object]]:
+        """Return what happened to slots and nodes since it was asked last: fields of events."""
 
     def close(self) -> None:
         """Release everything."""
@@ -119,6 +136,8 @@ class Driver:
         with self._interrupt.listening():
             while not state.frontier.finished:
                 self._submit(state)
+                if self._interrupt.asked:
+                    self._withdraw(state)
                 if self._interrupt.asked and not state.running:
                     tally.interrupted = True
                     break
@@ -126,13 +145,15 @@ class Driver:
                     time.sleep(min(0.2, max(0.0, min(state.later.values()) - time.monotonic())))
                 for outcome in self._executor.wait(1.0):
                     self._ended(state, outcome, tally)
+                for fields in self._executor.news():
+                    self._note("cluster", **fields)
                 self._watcher.tick()
             self._last_compaction(state, tally)
         return tally
 
     def _compact(self) -> None:
         unit = self._upkeep.start()
-        self._log.append("compaction_started")
+        self._note("compaction_started")
         self._executor.submit(unit)
 
     def _last_compaction(self, state: _Round, tally: Tally) -> None:
@@ -152,9 +173,9 @@ class Driver:
         spent = {"seconds": round(outcome.seconds, 3), "cpu_seconds": round(outcome.cpu_seconds, 3)}
         if outcome.error:
             fault = outcome.error
-            self._log.append("compaction_failed", error=fault.type, message=fault.message, **spent)
+            self._note("compaction_failed", error=fault.type, message=fault.message, **spent)
         elif outcome.compacted:
-            self._log.append("compacted", parts=outcome.compacted.parts, **spent)
+            self._note("compacted", parts=outcome.compacted.parts, **spent)
             self._store.damaged.extend(outcome.compacted.damaged)
 
     def _submit(self, state: _Round) -> None:
@@ -176,8 +197,21 @@ class Driver:
                     state.frontier.settle(key, well=False)
                     continue
             state.running[unit.key] = (key, unit)
-            self._log.append("unit_started", key=unit.key, kind=kind_of(unit), unit=unit.label)
-            self._executor.submit(unit)
+            self._note("unit_started", key=unit.key, kind=kind_of(unit), unit=unit.label)
+            self._executor.submit(unit, state.attempts.halvings(key))
+
+    def _withdraw(self, state: _Round) -> None:
+        for unit in self._executor.withdraw():
+            if isinstance(unit, CompactUnit):
+                self._upkeep.end()
+                continue
+            key, _ = state.running.pop(unit.key)
+            state.frontier.put_back(key)
+
+    def _note(self, event: str, **fields: object) -> None:
+        """Log an event; one that cannot be written now is written with the next."""
+        with suppress(OSError):
+            self._log.append(event, **fields)
 
     def _ended(self, state: _Round, outcome: Outcome, tally: Tally) -> None:
         if outcome.key == CompactUnit.key:
@@ -193,30 +227,33 @@ class Driver:
             tally.tests += outcome.tests
             state.frontier.settle(key, well=True)
             self._upkeep.count()
-            self._store.drop_failures([key])
-            self._log.append(
+            _insist(lambda: self._store.drop_failures([key]))
+            self._note(
                 "unit_done", key=unit.key, kind=kind, unit=unit.label, tests=outcome.tests,
                 seconds=round(outcome.seconds, 3), cpu_seconds=round(outcome.cpu_seconds, 3),
+                halvings=state.attempts.halvings(key),
             )  # fmt: skip
             self._watcher.ended(unit, outcome, failed=False)
             return
         if fault.damaged:
-            self._store.drop_artifact(fault.damaged, fault.message)
+            _insist(lambda: self._store.drop_artifact(fault.damaged, fault.message))
             state.frontier.settle(key, well=False)
-            self._log.append("model_damaged", model=fault.damaged, message=fault.message)
+            self._note("model_damaged", model=fault.damaged, message=fault.message)
             return
-        state.attempts[key] += 1
-        self._log.append(
-            "unit_failed", key=unit.key, kind=kind, unit=unit.label, error=fault.type, message=fault.message
-        )
-        if not fault.lasting and state.attempts[key] < MAX_ATTEMPTS:
-            state.later[key] = time.monotonic() + 2.0 ** (state.attempts[key] - 1)
+        again = state.attempts.after(key, fault, scores=not isinstance(unit, ImagesUnit | TrainUnit))
+        self._note(
+            "unit_failed", key=unit.key, kind=kind, unit=unit.label, error=fault.type, message=fault.message,
+            tried_again=again is not None, halvings=again.halvings if again else 0,
+        )  # fmt: skip
+        if again:
+            state.later[key] = time.monotonic() + again.delay
             return
         self._give_up(state, key, unit, fault, outcome, tally)
 
     def _give_up(self, state: _Round, key: str, unit: Unit, fault: Fault, outcome: Outcome, tally: Tally) -> None:
         tally.failed += 1
-        self._store.put_failure(failure_row(key, unit, fault, state.attempts[key]))
+        row = failure_row(key, unit, fault, state.attempts.count(key))
+        _insist(lambda: self._store.put_failure(row))
         others = state.frontier.settle(key, well=False)
         failed = {item.part.id for item in (unit, *map(state.units.__getitem__, others)) if isinstance(item, TrainUnit)}
         state.lost |= {model for model, parts in state.parts.items() if failed.intersection(parts)}
@@ -227,8 +264,9 @@ class Driver:
                 continue  # one row tells of a training that failed: its first
             tally.failed += 1
             why = Fault("Blocked", f"needs {unit.label}, which failed: {fault.type}: {fault.message}", "", False, "")
-            self._store.put_failure(failure_row(other, blocked, why, 0))
-            self._log.append("unit_blocked", key=other, kind=kind_of(blocked), unit=blocked.label)
+            row = failure_row(other, blocked, why, 0)
+            _insist(lambda row=row: self._store.put_failure(row))  # type: ignore[misc]
+            self._note("unit_blocked", key=other, kind=kind_of(blocked), unit=blocked.label)
             self._watcher.ended(blocked, Outcome(other, 0, 0.0, 0.0, why), failed=True)
 
 
@@ -240,7 +278,19 @@ class _Round:
     lost: set[str]
     running: dict[str, tuple[str, Unit]] = field(default_factory=dict)
     later: dict[str, float] = field(default_factory=dict)
-    attempts: Counter[str] = field(default_factory=Counter)
+    attempts: Attempts = field(default_factory=Attempts)
+
+
+def _insist(act: Callable[[], object]) -> None:
+    """Write what the run must remember; a store that fails for a moment is asked again. Raises OSError."""
+    for attempt in range(STORE_TRIES - 1):
+        try:
+            act()
+        except OSError:
+            time.sleep(0.1 * 2**attempt)
+        else:
+            return
+    act()
 
 
 def failure_row(key: str, unit: Unit, fault: Fault, attempts: int) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import time
@@ -13,10 +14,13 @@ import torch
 
 from dumb_bench.catalogue import Catalogue
 from dumb_bench.errors import AttackError, DamagedFileError, InputError
+from dumb_bench.evaluation import halved
 from dumb_bench.redaction import without_secrets
 from dumb_bench.runner.attack_unit import run_attack
+from dumb_bench.runner.attempts import OUT_OF_MEMORY
 from dumb_bench.runner.compact_unit import CompactUnit, run_compact
 from dumb_bench.runner.machine import host
+from dumb_bench.runner.memory import is_out_of_memory
 from dumb_bench.runner.slot_state import SlotState
 from dumb_bench.runner.train_unit import run_clean, run_images, run_model, run_train
 from dumb_bench.runner.tune_unit import run_tune
@@ -34,8 +38,8 @@ from dumb_bench.runner.units import (
 )
 from dumb_bench.store.store import Store
 
-PASSING = (OSError, MemoryError, torch.OutOfMemoryError)
-"""Errors that may not come again; all others of a seeded computation would."""
+PASSING = (OSError, MemoryError, DamagedFileError)
+"""Errors that may not come again, as memory that ran out; all others of a seeded computation would."""
 
 
 @dataclass(frozen=True)
@@ -55,20 +59,33 @@ class Worker:
         self.settings = settings
         self.state = SlotState(Store.open(settings.store), settings.catalogue, settings.device)
 
-    def __call__(self, unit: Unit) -> Outcome:
-        """Run a unit and store its rows; never raises an ordinary exception."""
+    def __call__(self, unit: Unit, halvings: int = 0) -> Outcome:
+        """Run a unit, its batches of execution halved so often, and store its rows; raises no ordinary exception."""
         started, cpu = time.perf_counter(), time.process_time()
         tests = 0
         fault = compacted = None
         try:
             if isinstance(unit, CompactUnit):
                 compacted = run_compact(unit, self.state.store)
-            elif tables := self._run(unit):
+            else:
+                with halved(halvings):
+                    tables = self._run(unit)
+                if tables:
+                    self.state.store.put(unit.key, tables)
                 self.state.store.put(unit.key, tables)
             tests = unit.tests if isinstance(unit, AttackUnit) else 0
         except Exception as error:
             fault = fault_of(error)
+        if fault and fault.type == OUT_OF_MEMORY:
+            self._forget()
         return Outcome(unit.key, tests, time.perf_counter() - started, time.process_time() - cpu, fault, compacted)
+
+    def _forget(self) -> None:
+        """Let go of all that was kept warm: it may be what fills the memory."""
+        self.state = SlotState(self.state.store, self.settings.catalogue, self.settings.device)
+        gc.collect()
+        if self.state.device.type == "cuda":
+            torch.cuda.empty_cache()
 
     def _run(self, unit: Computed) -> dict[str, pa.Table]:
         if isinstance(unit, ImagesUnit):
@@ -87,12 +104,18 @@ class Worker:
 def fault_of(error: Exception) -> Fault:
     """Describe an exception: its type, one cleaned line, and the traceback."""
     lines = "".join(traceback.format_exception(error))
-    lasting = not isinstance(error, PASSING) and not isinstance(error, DamagedFileError)
+    exhausted = is_out_of_memory(error)
+    lasting = not exhausted and not isinstance(error, PASSING)
     damaged = error.path if isinstance(error, DamagedFileError) else ""
-    name = type(error).__name__
+    name = OUT_OF_MEMORY if exhausted else type(error).__name__
     known = isinstance(error, AttackError | InputError | DamagedFileError)
     return Fault(
-        name, clean_text(str(error) or name, 2000), "" if known else clean_text(lines, 8000), lasting, host(), damaged
+        name,
+        clean_text(str(error) or type(error).__name__, 2000),
+        "" if known else clean_text(lines, 8000),
+        lasting,
+        host(),
+        damaged,
     )
 
 

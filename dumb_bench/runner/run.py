@@ -23,6 +23,8 @@ from dumb_bench.runner.kept_sets import spared
 from dumb_bench.runner.outstanding import Outstanding, PartsOf, models_needed, outstanding, parts_of, read_index
 from dumb_bench.runner.plan import MAX_TESTS, Plan, build_plan
 from dumb_bench.runner.plan_file import plan_document
+from dumb_bench.runner.profile import Profile
+from dumb_bench.runner.retry import Retried, chosen_failures
 from dumb_bench.runner.rivals import announced, write_beside_others
 from dumb_bench.runner.serial import SerialExecutor
 from dumb_bench.runner.units import AttackUnit, TrainUnit, TuneUnit, Unit
@@ -47,10 +49,9 @@ class RunOptions:
     results: str
     store: str
     address: str = "local"
-    slots: int | None = None
-    gpus: float = 0.0
-    device: str = "cpu"
+    profile: Profile = field(default_factory=Profile)
     retry_failed: bool = False
+    retry_errors: tuple[str, ...] = ()
     max_tests: int = MAX_TESTS
 
 
@@ -139,7 +140,7 @@ def _rounds(
     One round is the rule, a second where strengths are chosen first. Damage met while working or reading sends its
     units round again.
     """
-    retry = options.retry_failed
+    retry: Retried = options.retry_errors or options.retry_failed
     parts = parts_of(plan)
     with ExitStack() as open_until_the_end:
         executor: Executor | None = None
@@ -163,13 +164,13 @@ def _rounds(
     return Assembly(store, document)
 
 
-def _to_run(left: Outstanding, parts: PartsOf, store: Store, retry: bool) -> tuple[list[Unit], frozenset[str]]:
+def _to_run(left: Outstanding, parts: PartsOf, store: Store, retry: Retried) -> tuple[list[Unit], frozenset[str]]:
     """Return the units to run, without those that have failed before (unless they are to be tried again)."""
     asked = {unit.key for unit in left.units}
     failures = [row for row in store.failure_rows() if row["unit_key"] in asked]
     if retry:
-        store.drop_failures([row["unit_key"] for row in failures])
-        failures = []
+        again, failures = chosen_failures(failures, retry)
+        store.drop_failures(again)
     settled = {row["unit_key"] for row in failures if row["error_type"] != "Blocked"}
     failed: set[str] = set()
     for unit in left.units:  # what a part needs comes before it
@@ -209,14 +210,12 @@ def _opening(plan: Plan, left: Outstanding, units: list[Unit], spared: int) -> s
 def _executor(at_most: int, store: Store, catalogue: Catalogue, options: RunOptions, say: Say) -> Executor:
     """Return where units run; `at_most` slots are of use. Slots only read data: side by side they must not download."""
     reading = replace(catalogue, data=replace(catalogue.data, download=False))
-    settings = SlotSettings(store.uri, reading, options.device)
+    settings = SlotSettings(store.uri, reading, options.profile.device)
     if options.address == "serial":
         return SerialExecutor(Worker(settings))
     from dumb_bench.runner.ray_slots import RayExecutor
 
-    return RayExecutor(
-        settings, address=options.address, slots=options.slots, at_most=at_most, gpus=options.gpus, say=say
-    )
+    return RayExecutor(settings, address=options.address, at_most=at_most, profile=options.profile, say=say)
 
 
 def _set_aside(folder: ResultFolder) -> list[str]:

@@ -19,8 +19,9 @@ VOLATILE: dict[str, tuple[str, ...]] = {
     "clean": ("unit_key",),
     "attacks": ("seconds", "host", "finished_at", "hardware", "unit_key"),
     "tunings": ("seconds", "host", "finished_at", "hardware", "unit_key"),
-    "tests": ("unit_key",),
+    "tests": ("unit_key", "scoring_batch"),
     "predictions": (),
     "failures": ("host", "finished_at", "traceback"),
 }
-"""Columns that may differ between two runs of one grid (times, hosts, which unit happened to make a row)."""
+"""Columns that may differ between two runs of one grid (times, hosts, which unit happened to make a row, a batch cut
+because memory ran out)."""

@@ -194,6 +194,7 @@ TESTS = pa.schema(
         "surrogate_params": _text,
         "victim_params": _text,
         "numerics": _text,
+        "scoring_batch": _count,
         "schema_version": _count,
     }
 )
