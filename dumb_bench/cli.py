@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dumb_bench.errors import DamagedFileError, InputError, SchemaError
+from dumb_bench.wording import printable
 
 if TYPE_CHECKING:
     from dumb_bench.catalogue import Catalogue
@@ -74,8 +75,8 @@ def _clean_errors() -> Iterator[None]:
 
 
 def _fail(message: str) -> None:
-    for line in message.splitlines():
-        typer.echo(f"error: {line}", err=True)
+    for line in message.split("\n"):
+        typer.echo(f"error: {printable(line)}", err=True)
     raise SystemExit(2) from None
 
 
@@ -210,7 +211,8 @@ def status(results: Results, store: StorePlace = None, as_json: AsJson = False) 
         f"failed: {len(found['failed'])}, last event: {found['last_event'] or 'none'}"
     )
     for item in found["failed"]:
-        typer.echo(f"  failed: {item['unit']}: {item['error_type']}: {item['message'].splitlines()[0]}")
+        first = (item["message"] or "").partition("\n")[0]
+        typer.echo(printable(f"  failed: {item['unit']}: {item['error_type']}: {first}"))
 
 
 @app.command()
