@@ -15,6 +15,7 @@ import typer
 from dumb_bench.errors import DamagedFileError, InputError, SchemaError
 from dumb_bench.export import export
 from dumb_bench.redaction import crash_text, without_secrets
+from dumb_bench.wording import printable
 
 if TYPE_CHECKING:
     from dumb_bench.catalogue import Catalogue
@@ -79,8 +80,8 @@ def _clean_errors() -> Iterator[None]:
 
 
 def _fail(message: str) -> None:
-    for line in without_secrets(message).splitlines():
-        typer.echo(f"error: {line}", err=True)
+    for line in without_secrets(message).split("\n"):
+        typer.echo(f"error: {printable(line)}", err=True)
     raise SystemExit(2) from None
 
 
@@ -221,7 +222,8 @@ def status(results: Results, store: StorePlace = None, as_json: AsJson = False) 
         f"failed: {len(found['failed'])}, last event: {found['last_event'] or 'none'}"
     )
     for item in found["failed"]:
-        typer.echo(f"  failed: {item['unit']}: {item['error_type']}: {item['message'].splitlines()[0]}")
+        first = (item["message"] or "").partition("\n")[0]
+        typer.echo(printable(f"  failed: {item['unit']}: {item['error_type']}: {first}"))
 
 
 @app.command()

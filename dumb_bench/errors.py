@@ -35,4 +35,10 @@ def unknown(what: str, name: str, allowed: Iterable[str]) -> str:
     choices = sorted(allowed)
     near = difflib.get_close_matches(name, choices, n=1, cutoff=0.6)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"unknown {what} {name!r}.{hint} Available: {', '.join(choices) or 'none'}."
+    return f"unknown {what} {shown(name)}.{hint} Available: {', '.join(choices) or 'none'}."
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it: quoted, what a terminal would obey escaped, cut to 80 characters."""
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from dumb_bench.catalogue import Catalogue
-from dumb_bench.errors import InputError, unknown
+from dumb_bench.errors import InputError, shown, unknown
 from dumb_bench.grid import (
     CONTROLS,
     ROLES,
@@ -158,13 +158,13 @@ _SENTENCES: dict[str, Callable[[ErrorDetails], str]] = {
     "extra_forbidden": lambda item: unknown("key", str(item["loc"][-1]), _fields_at(item["loc"][:-1])),
     "missing": lambda item: "missing; this key is needed",
     "too_short": lambda item: "expected at least one value, got an empty list",
-    "literal_error": lambda item: f"expected {item['ctx']['expected']}, got {item['input']!r}",
-    "greater_than_equal": lambda item: f"expected at least {item['ctx']['ge']}, got {item['input']!r}",
-    "less_than_equal": lambda item: f"expected at most {item['ctx']['le']}, got {item['input']!r}",
-    "greater_than": lambda item: f"expected more than {item['ctx']['gt']}, got {item['input']!r}",
-    "less_than": lambda item: f"expected less than {item['ctx']['lt']}, got {item['input']!r}",
+    "literal_error": lambda item: f"expected {item['ctx']['expected']}, got {shown(item['input'])}",
+    "greater_than_equal": lambda item: f"expected at least {item['ctx']['ge']}, got {shown(item['input'])}",
+    "less_than_equal": lambda item: f"expected at most {item['ctx']['le']}, got {shown(item['input'])}",
+    "greater_than": lambda item: f"expected more than {item['ctx']['gt']}, got {shown(item['input'])}",
+    "less_than": lambda item: f"expected less than {item['ctx']['lt']}, got {shown(item['input'])}",
     "string_pattern_mismatch": lambda item: (
-        f"expected lower-case letters, digits, '_' and '-' only, got {item['input']!r}"
+        f"expected lower-case letters, digits, '_' and '-' only, got {shown(item['input'])}"
     ),
     "string_too_long": lambda item: f"longer than {item['ctx']['max_length']} characters",
     "value_error": lambda item: str(item["ctx"]["error"]),
@@ -183,8 +183,7 @@ def _sentence(item: ErrorDetails, single: Collection[int | str]) -> str:
     if location[:1] and location[0] in single:
         location = (location[0], *location[2:])
     if kind in _TYPES:
-        shown = repr(item["input"])
-        message = f"expected {_TYPES[kind]}, got {shown if len(shown) < 80 else shown[:77] + '...'}"
+        message = f"expected {_TYPES[kind]}, got {shown(item['input'])}"
     elif kind in _SENTENCES:
         message = _SENTENCES[kind](item)
     else:

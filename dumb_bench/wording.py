@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 
+def printable(line: str, limit: int = 1000) -> str:
+    """Return a line without what a terminal would obey (written as escapes), cut to `limit` characters."""
+    text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line[:limit])
+    return text if len(line) <= limit else f"{text[: limit - 3]}..."
+
+
 def seconds_text(seconds: float) -> str:
     """Return a duration with two significant figures in its natural unit."""
     for size, unit in ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min")):

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from dumb_bench.data.images import permutation
 from dumb_bench.errors import InputError, unknown
+from dumb_bench.wording import printable
 
 MODES: dict[str, str] = {
     "paper": "the majority keeps its images, the minority is cut; training and validation alike",
@@ -30,12 +31,12 @@ def parse(balance: str, classes: int) -> tuple[Fraction, ...]:
     """
     shares = balance.split("/")
     if not all(_SHARE.fullmatch(share) for share in shares):
-        raise InputError(f'balance: expected percentages above 0 such as "20/80", got "{balance}"')
+        raise InputError(f'balance: expected percentages above 0 such as "20/80", got "{printable(balance, 80)}"')
     if len(shares) != classes:
-        raise InputError(f'balance: expected {classes} percentages, one per class, got "{balance}"')
+        raise InputError(f'balance: expected {classes} percentages, one per class, got "{printable(balance, 80)}"')
     exact = tuple(Fraction(share) / 100 for share in shares)
     if sum(exact) != 1:
-        raise InputError(f'balance: expected percentages that sum to 100, got "{balance}"')
+        raise InputError(f'balance: expected percentages that sum to 100, got "{printable(balance, 80)}"')
     return exact
 
 

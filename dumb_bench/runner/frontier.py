@@ -90,6 +90,7 @@ class Frontier:
                     continue
                 self._open_needs[heir] -= 1
                 if not fine and key in self._tasks[heir].needs:
+                    self._settled[heir] = False  # at once: another of its needs may lie on the way
                     blocked.append(heir)
                     ended.append((heir, False))
                 elif self._open_needs[heir] == 0:

@@ -104,4 +104,10 @@ def _meta(place: Place, name: str) -> dict[str, Any]:
         raise DamagedFileError(path, "there is no such artifact") from error
     if meta.pop(_NAME, None) != name:
         raise DamagedFileError(path, "is the meta.json of another artifact")
+    files = meta.get(_FILES)
+    if not isinstance(files, dict) or not all(
+        "/" not in key and isinstance(entry, dict) and isinstance(entry.get("sha256"), str)
+        for key, entry in files.items()
+    ):
+        raise DamagedFileError(path, "is sealed, but does not name the artifact's files")
     return meta

@@ -267,11 +267,11 @@ def standing_failures(
             untrained.setdefault(part, []).append(name)
     images = set(plan["image_units"])
     newest: dict[tuple[str, str], dict[str, Any]] = {}
-    for failure in sorted(store.failure_rows(), key=lambda row: (row["finished_at"], row["unit_key"])):
+    for failure in sorted(store.failure_rows(), key=lambda row: (row["finished_at"] or "", row["unit_key"])):
         newest[failure["kind"], failure["subject"]] = failure
     kept = []
     for failure in newest.values():
-        subject, kind = failure["subject"], failure["kind"]
+        subject, kind = failure["subject"] or "", failure["kind"]
         if kind == "attack" and subject in lost_sets:
             kept.append({**failure, "tests_missing": lost_sets[subject]})
         elif kind == "train" and (lost := untrained.get(subject)):

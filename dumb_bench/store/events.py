@@ -16,6 +16,7 @@ from dumb_bench.store.place import Place
 
 FILE = "events.jsonl"
 FOLDER = "events"
+_FLAGS = getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
 _EVERY = 60.0
 _MOST = 1_000
 
@@ -76,14 +77,18 @@ def read_events(place: Place) -> list[dict[str, Any]]:
             event = json.loads(line)
         except (ValueError, RecursionError):
             continue
-        if isinstance(event, dict) and "event" in event:
+        if (
+            isinstance(event, dict)
+            and {"event", "time"} <= event.keys()
+            and all(isinstance(event.get(key, ""), str) for key in ("event", "time", "key", "unit"))
+        ):
             found.append(event)
-    return sorted(found, key=lambda event: str(event.get("time")))  # files of two logs may overlap in time
+    return sorted(found, key=lambda event: str(event["time"]))  # files of two logs may overlap in time
 
 
 def _append(path: str, data: bytes) -> None:
     """Append whole lines in one write; a line that a crash tore off before is closed first."""
-    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
+    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _FLAGS, 0o644)
     try:
         size = os.fstat(handle).st_size
         if size:

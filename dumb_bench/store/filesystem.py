@@ -7,6 +7,7 @@ fsync, rename, fsync of the folder; on an object store it is one PUT, which is a
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import time
@@ -51,6 +52,19 @@ class LocalPlace(Place):
             self._known.add(folder)
         return target
 
+    def _own(self, path: str) -> Path:
+        """Return the real path of a name that is written or taken away.
+
+        Raises:
+            OSError: a folder on the way is a link that leads out of the place.
+        """
+        target = self.path(path)
+        real = os.path.realpath(target.parent)
+        root = os.path.realpath(self.root)
+        if real != root and not real.startswith(root.rstrip(os.sep) + os.sep):
+            raise OSError(errno.ELOOP, "a link leads out of the folder; nothing is written there", str(target.parent))
+        return target
+
     def _prepare(self, create: bool) -> None:
         if not create:
             if not stat.S_ISDIR(self.root.stat().st_mode):
@@ -67,7 +81,7 @@ class LocalPlace(Place):
 
     def write(self, path: str, data: bytes) -> None:
         """Write a temporary file beside, make it durable, rename it. Raises OSError."""
-        target = self.path(path)
+        target = self._own(path)
         beside = target.with_name(temporary(target.name))
         try:
             with _create(beside) as stream:
@@ -104,11 +118,11 @@ class LocalPlace(Place):
     def delete(self, path: str) -> None:
         """Delete a file, if it is there."""
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.path(path))
+            os.unlink(self._own(path))
 
     def move(self, path: str, target: str) -> None:
         """Rename a file, making the folder of `target`."""
-        old, new = self.path(path), self.path(target)
+        old, new = self._own(path), self._own(target)
         if not old.is_file():
             raise FileNotFoundError(2, "no such file", str(old))
         _make(new.parent)
@@ -119,7 +133,7 @@ class LocalPlace(Place):
     def prune(self, folder: str) -> None:
         """Remove a folder if it is empty."""
         with contextlib.suppress(OSError):
-            os.rmdir(self.path(folder))
+            os.rmdir(self._own(folder))
 
     def sweep(self, age: float) -> None:
         """Delete temporary files older than `age` seconds."""

@@ -21,6 +21,7 @@ from dumb_bench.store.filesystem import place_at
 from dumb_bench.store.parquet import dumps, loads, loads_encoded, names_of
 from dumb_bench.store.place import Place
 from dumb_bench.store.quarantine import Damage
+from dumb_bench.store.result_manifest import checked_manifest
 from dumb_bench.store.result_parts import TABLES, Part, final_path, manifest_entry, parts_of
 from dumb_bench.store.sealed import seal, unseal
 from dumb_bench.store.sorting import SortedParts
@@ -174,12 +175,10 @@ class ResultFolder:
             document = unseal(_MANIFEST, self.place.read(_MANIFEST))
         except FileNotFoundError:
             return None
-        if not isinstance(document.get("tables"), dict):
-            raise DamagedFileError(_MANIFEST, "not the manifest of a result folder")
-        if int(document.get("schema_version", 0)) > schema.SCHEMA_VERSION:
-            version = document["schema_version"]
+        version = document.get("schema_version")
+        if isinstance(version, int) and version > schema.SCHEMA_VERSION:
             raise SchemaError(f"{self.place.name}: schema version {version} is newer; upgrade dumb_bench to read it")
-        return document
+        return checked_manifest(_MANIFEST, document)
 
     def check(self) -> list[Damage]:
         """Return what is damaged, missing or foreign; nothing is moved: tables can be written again from the store.

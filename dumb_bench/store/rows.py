@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from dumb_bench.errors import SchemaError
+from dumb_bench.errors import DamagedFileError, SchemaError
 from dumb_bench.store.schema import SCHEMA_VERSION, STORED
 
 
@@ -47,3 +47,22 @@ def conform(name: str, stored: pa.Table) -> pa.Table:
         else:
             columns.append(pa.nulls(stored.num_rows, entry.type))
     return pa.Table.from_arrays(columns, schema=columns_of)
+
+
+def failure_in(path: str, document: dict[str, Any]) -> dict[str, Any]:
+    """Return the row of `failures` that a sealed document holds.
+
+    Raises:
+        DamagedFileError: it holds none, or a column of another type.
+    """
+    row = document.get("failure")
+    if not isinstance(row, dict) or not isinstance(row.get("unit_key"), str):
+        raise DamagedFileError(path, "is sealed, but holds no failure")
+    columns = STORED["failures"]
+    for name, value in row.items():
+        if value is None or name not in columns.names:  # an unknown column is refused by its name, later
+            continue
+        text = pa.types.is_string(columns.field(name).type)
+        if not (isinstance(value, str) if text else isinstance(value, int) and 0 <= value < 2**31):
+            raise DamagedFileError(path, f"is sealed, but its {name!r} is no column of a failure")
+    return {**dict.fromkeys(columns.names), **row}

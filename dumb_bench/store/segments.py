@@ -19,6 +19,7 @@ from dumb_bench.store.limits import TooLargeError
 from dumb_bench.store.parquet import Wanted, dumps, loads
 from dumb_bench.store.parts import UNIT_TABLES
 from dumb_bench.store.place import Place
+from dumb_bench.store.result_manifest import is_table_entry
 from dumb_bench.store.sealed import seal, unseal
 
 FOLDER = "segments"
@@ -109,6 +110,9 @@ def read_manifest(place: Place, segment: str) -> Manifest:
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise DamagedFileError(path, f"not a segment's manifest ({type(error).__name__})") from error
+    plain = all(name.isidentifier() and is_table_entry(entry) for name, entry in found.items())
+    if not plain or not all(isinstance(key, str) for key in manifest.keys):
+        raise DamagedFileError(path, "is sealed, but is not a segment's manifest")
     if manifest.id != segment:
         raise DamagedFileError(path, f"is the manifest of segment {manifest.id}")
     return manifest

@@ -12,6 +12,7 @@ from dumb_bench.store import gallery
 from dumb_bench.store.assemble import Assembly, partial, standing_failures
 from dumb_bench.store.events import read_events
 from dumb_bench.store.ids import as_bytes
+from dumb_bench.store.plan_shape import checked_plan
 from dumb_bench.store.planned import chosen_in, planned_groups
 from dumb_bench.store.quarantine import Damage
 from dumb_bench.store.results import ResultFolder
@@ -38,7 +39,7 @@ def read_plan(folder: ResultFolder) -> dict[str, Any]:
         DamagedFileError: it is torn or altered.
     """
     try:
-        return unseal(PLAN, folder.place.read(PLAN))
+        return checked_plan(PLAN, unseal(PLAN, folder.place.read(PLAN)))
     except FileNotFoundError:
         raise InputError(f"{folder.place.name}: no {PLAN} here; is it a result folder?") from None
 
@@ -121,9 +122,9 @@ def _running(events: list[dict[str, Any]]) -> list[str]:
             case "run_started" | "run_finished":
                 running.clear()
             case "unit_started":
-                running[event["key"]] = event["unit"]
+                running[event.get("key", "")] = event.get("unit", "")
             case "unit_done" | "unit_failed":
-                running.pop(event["key"], None)
+                running.pop(event.get("key", ""), None)
     return sorted(running.values())
 
 

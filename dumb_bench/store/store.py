@@ -18,7 +18,7 @@ from dumb_bench.store.parquet import names_of
 from dumb_bench.store.place import Place
 from dumb_bench.store.quarantine import Damage
 from dumb_bench.store.reader import Reader
-from dumb_bench.store.rows import as_table
+from dumb_bench.store.rows import as_table, failure_in
 from dumb_bench.store.sealed import seal, unseal
 from dumb_bench.store.stream import Piece, pieces
 
@@ -176,8 +176,8 @@ class Store:
 
     def _failure(self, path: str) -> dict[str, Any] | None:
         try:
-            row: dict[str, Any] = unseal(path, self.place.read(path))["failure"]
-            if path != _failure(str(row["unit_key"])):
+            row: dict[str, Any] = failure_in(path, unseal(path, self.place.read(path)))
+            if path != _failure(row["unit_key"]):
                 raise DamagedFileError(path, f"holds the failure of unit {row['unit_key']}")
         except FileNotFoundError:
             return None

@@ -87,7 +87,7 @@ class Lucky:
         if not self.queue:
             return []
         unit = self.queue.pop(self.chance.randrange(len(self.queue)))
-        left = self.script[unit.key]
+        left = self.script.get(unit.key)  # none for a compaction, which ends well
         if left:
             return [Outcome(unit.key, 0, 0.0, 0.0, fault(left.pop(0)))]
         self.ends[unit.key] += 1

@@ -73,6 +73,13 @@ def test_what_only_wants_a_failed_task_still_runs() -> None:
     assert frontier.take() == "attack"
 
 
+def test_a_task_that_is_cut_off_in_two_ways_is_settled_once() -> None:
+    frontier = Frontier([Task("last", needs=("first", "next")), Task("next", needs=("first",)), Task("first")])
+    assert frontier.take() == "first"
+    assert sorted(frontier.settle("first", well=False)) == ["last", "next"]
+    assert frontier.finished and frontier.remaining == 0
+
+
 def test_a_key_that_does_not_run_cannot_be_settled() -> None:
     with pytest.raises(KeyError):
         Frontier([Task("a")]).settle("a", well=True)
