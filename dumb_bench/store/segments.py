@@ -1,4 +1,5 @@
-"""Segments: many units in a few sorted Parquet files, immutable, named by their content.
+"""Segments: many units in a few sorted Parquet files, immutable, each with a name of its own: one that two writers
+shared could be deleted by the one while the other writes it.
 
 `segments/<id>/<table>.parquet` first, the sealed `manifest.json` last: a segment exists if and only if its
 manifest does.
@@ -7,6 +8,7 @@ manifest does.
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -85,7 +87,7 @@ def write(place: Place, batch: Batch) -> Manifest:
         for name, data in encoded.items()
     }
     content = {"keys": batch.keys, "tables": {name: entry._asdict() for name, entry in tables.items()}}
-    segment = digest(content)
+    segment = digest({**content, "writer": secrets.token_hex(8)})
     for name, data in encoded.items():
         place.write(table_path(segment, name), data)
     place.write(manifest_path(segment), seal({"segment": segment, **content}))

@@ -98,8 +98,8 @@ def test_a_plan_without_the_folder_is_the_plan_with_it(folder: Path, tmp_path: P
     bare = planned(tiny_cifar.plugin(sums), tmp_path / "none")
     # 2 surrogates, 1 victim; bim at 4/255 and tuned. Controls: identity, noise at 4/255 and tuned, bim's own swapped
     assert bare.counts == {
-        "models": 3, "surrogates": 2, "victims": 1, "adversarial_sets": 12, "tunings": 2, "tests": 4,
-        "control_tests": 10,
+        "models": 3, "trainings": 3, "surrogates": 2, "victims": 1, "adversarial_sets": 12, "tunings": 2, "tests": 4,
+        "control_tests": 10, "step_tests": 0,
     }  # fmt: skip
     assert bare.counts == counted.counts
     sizes = [[(tuning.images.per_class, tuning.images.split) for tuning in plan.tunings.values()]
