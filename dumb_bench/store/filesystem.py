@@ -7,7 +7,6 @@ fsync, rename, fsync of the folder; on an object store it is one PUT, which is a
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import stat
 import time
@@ -52,19 +51,6 @@ class LocalPlace(Place):
             self._known.add(folder)
         return target
 
-    def _own(self, path: str) -> Path:
-        """Return the real path of a name that is written or taken away.
-
-        Raises:
-            OSError: a folder on the way is a link that leads out of the place.
-        """
-        target = self.path(path)
-        real = os.path.realpath(target.parent)
-        root = os.path.realpath(self.root)
-        if real != root and not real.startswith(root.rstrip(os.sep) + os.sep):
-            raise OSError(errno.ELOOP, "a link leads out of the folder; nothing is written there", str(target.parent))
-        return target
-
     def _prepare(self, create: bool) -> None:
         if not create:
             if not stat.S_ISDIR(self.root.stat().st_mode):
@@ -81,7 +67,7 @@ class LocalPlace(Place):
 
     def write(self, path: str, data: bytes) -> None:
         """Write a temporary file beside, make it durable, rename it. Raises OSError."""
-        target = self._own(path)
+        target = self.path(path)
         beside = target.with_name(temporary(target.name))
         try:
             with _create(beside) as stream:
@@ -118,11 +104,11 @@ class LocalPlace(Place):
     def delete(self, path: str) -> None:
         """Delete a file, if it is there."""
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._own(path))
+            os.unlink(self.path(path))
 
     def move(self, path: str, target: str) -> None:
         """Rename a file, making the folder of `target`."""
-        old, new = self._own(path), self._own(target)
+        old, new = self.path(path), self.path(target)
         if not old.is_file():
             raise FileNotFoundError(2, "no such file", str(old))
         _make(new.parent)
@@ -133,7 +119,7 @@ class LocalPlace(Place):
     def prune(self, folder: str) -> None:
         """Remove a folder if it is empty."""
         with contextlib.suppress(OSError):
-            os.rmdir(self._own(folder))
+            os.rmdir(self.path(folder))
 
     def sweep(self, age: float) -> None:
         """Delete temporary files older than `age` seconds."""

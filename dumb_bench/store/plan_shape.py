@@ -8,7 +8,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dumb_bench.errors import DamagedFileError, SchemaError
-from dumb_bench.store.rows import as_table
+from dumb_bench.store.schema import TESTS
 
 _Index = Annotated[int, Field(ge=0)]
 
@@ -105,7 +105,10 @@ def _lost(plan: _Plan) -> str:
 
 
 def _check_columns(plan: dict[str, Any]) -> None:
-    """See that what becomes columns of `tests` can: raises what Arrow or the schema say."""
+    """See that what becomes columns of `tests` can: raises what Arrow or the schema say.
+
+    In plain Python: Arrow imports pandas to look at values, which would cost `status` a second.
+    """
     apart = ("task", "clean", "weights", "parts")
     models = [{key: value for key, value in model.items() if key not in apart} for model in plan["models"].values()]
     rows = [{f"victim_{key}": value for key, value in model.items()} for model in models]
@@ -113,4 +116,18 @@ def _check_columns(plan: dict[str, Any]) -> None:
     rows += [
         {f"surrogate_{key}": value for key, value in item["columns"].items()} for item in plan["surrogates"].values()
     ]
-    as_table("tests", rows + [item["about"] for item in plan["sets"] if item.get("about")])
+    rows += [item["about"] for item in plan["sets"] if item.get("about")]
+    values = {(key, value) for row in rows for key, value in row.items()}
+    for key, value in values:
+        if key not in TESTS.names:
+            raise SchemaError(f"tests: unknown column {key!r}")
+        if value is not None and not _fits(value, TESTS.field(key).type):
+            raise SchemaError(f"tests: column {key!r} holds {TESTS.field(key).type}, got {str(value)[:80]!r}")
+
+
+def _fits(value: Any, kind: pa.DataType) -> bool:
+    if pa.types.is_boolean(kind) or isinstance(value, bool):
+        return pa.types.is_boolean(kind) and isinstance(value, bool)
+    if pa.types.is_integer(kind):
+        return isinstance(value, int) and abs(value) < 2 ** (kind.bit_width - 1)
+    return isinstance(value, int | float) if pa.types.is_floating(kind) else isinstance(value, str)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from synthetic_results import EMPTY_PLAN
 
 from dumb_bench.case import case_of
 from dumb_bench.report.load import Meta, Results
@@ -158,7 +159,7 @@ def build(folder: Path, world: World, seed: int = 0) -> Path:
         {name: as_table(name, entries) for name, entries in rows.items()}, plan_digest="synthetic"
     )
     (folder / "grid.toml").write_text('name = "posteriors"\ntask = "digits"\n', encoding="utf-8")
-    (folder / "plan.json").write_bytes(seal({"counts": {}, "report": {}, "digest": "synthetic"}))
+    (folder / "plan.json").write_bytes(seal({**EMPTY_PLAN, "counts": {}, "report": {}}))
     return folder
 
 

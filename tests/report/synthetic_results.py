@@ -16,6 +16,11 @@ from dumb_bench.store.rows import as_table
 from dumb_bench.store.schema import TABLES
 from dumb_bench.store.sealed import seal
 
+EMPTY_PLAN = {
+    "name": "synthetic", "store": "", "digest": "synthetic", "deliveries": [], "margins": True, "models": {},
+    "surrogates": {}, "groups": [], "sets": [], "image_units": [],
+}  # fmt: skip
+
 
 @dataclass
 class Shape:
@@ -261,5 +266,5 @@ def build(folder: Path, shape: Shape = QUICKSTART, seed: int = 0, *, plan: dict[
                 "description": None,
             },
         }
-    (folder / "plan.json").write_bytes(seal({**plan, "digest": "synthetic"}))
+    (folder / "plan.json").write_bytes(seal({**EMPTY_PLAN, **plan}))
     return folder

@@ -26,6 +26,7 @@ from dumb_bench.runner.attempts import (
     Attempts,
     Retry,
 )
+from dumb_bench.runner.compact_unit import CompactUnit
 from dumb_bench.runner.driver import Driver
 from dumb_bench.runner.memory import is_out_of_memory, oom_kills
 from dumb_bench.runner.retry import chosen_failures, error_types
@@ -87,7 +88,9 @@ class Lucky:
         if not self.queue:
             return []
         unit = self.queue.pop(self.chance.randrange(len(self.queue)))
-        left = self.script.get(unit.key)  # none for a compaction, which ends well
+        if isinstance(unit, CompactUnit):
+            return [Outcome(unit.key, 0, 0.0, 0.0)]
+        left = self.script[unit.key]
         if left:
             return [Outcome(unit.key, 0, 0.0, 0.0, fault(left.pop(0)))]
         self.ends[unit.key] += 1

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from dumb_bench.models.parts import Part
 from dumb_bench.runner import driver as driver_module
-from dumb_bench.runner.driver import MAX_ATTEMPTS, Driver, Tally
+from dumb_bench.runner.attempts import MAX_ATTEMPTS
+from dumb_bench.runner.compact_unit import CompactUnit
+from dumb_bench.runner.driver import Driver, Tally
 from dumb_bench.runner.units import (
     AttackUnit,
     CleanUnit,
@@ -130,8 +132,11 @@ class Slots:
     def free(self) -> int:
         return self.most - len(self.running)
 
-    def submit(self, unit: Unit) -> None:
-        assert self.free > 0
+    def submit(self, unit: Unit, halvings: int = 0) -> None:
+        assert self.free > 0 and halvings == 0
+        if isinstance(unit, CompactUnit):
+            self.running[unit.key] = (unit.key, unit)
+            return
         key = self.check.begins(unit)
         self.attempts[key] += 1
         assert unit.key not in self.running
@@ -142,6 +147,9 @@ class Slots:
         ended = []
         for name in chance.sample(sorted(self.running), chance.randint(0, len(self.running))):
             key, unit = self.running.pop(name)
+            if isinstance(unit, CompactUnit):
+                ended.append(Outcome(name, 0, 0.1, 0.1))
+                continue
             number = self.attempts[key] - 1
             faults = self.world.faults[key]
             kind = faults[number] if number < len(faults) else ""
@@ -149,6 +157,12 @@ class Slots:
             self.check.ends(key, kind)
         self.after(ended)
         return ended
+
+    def withdraw(self) -> list[Unit]:
+        return []  # a unit starts when it is submitted
+
+    def news(self) -> list[dict[str, object]]:
+        return []
 
     @staticmethod
     def _fault(kind: str) -> Fault | None:

@@ -20,6 +20,7 @@ from dumb_bench.runner.plan import Plan, build_plan
 from dumb_bench.runner.plan_file import clean_sets
 from dumb_bench.runner.units import AttackUnit, CleanUnit, ImagesUnit, ModelUnit, TrainUnit, TuneUnit, Unit
 from dumb_bench.spec import AttackSpec, ModelSpec, SetSpec, SurrogateSpec
+from dumb_bench.store.ids import Ids
 
 CATALOGUE = Catalogue()
 
@@ -266,8 +267,9 @@ def test_what_is_stored_is_left_out_and_nothing_else(seed: int) -> None:
 
     tests = {test for unit in of_kind(everything.units, AttackUnit) for row in unit.wanted for test in row.test_ids}
     clean = {(model.id, item.id(model.task)) for model in plan.models.values() for item in clean_sets(plan, model)}
+    scored = stored(tests)
     index = EMPTY._replace(
-        tests=stored(tests), parts=stored(set(plan.parts)), models=stored(set(plan.models)), clean=stored(clean),
+        tests=Ids(scored), parts=stored(set(plan.parts)), models=stored(set(plan.models)), clean=stored(clean),
         keys=stored({unit.key for unit in of_kind(everything.units, ImagesUnit)}),
     )  # fmt: skip
     left = outstanding(plan, index, CATALOGUE).units
@@ -275,7 +277,7 @@ def test_what_is_stored_is_left_out_and_nothing_else(seed: int) -> None:
     same([unit.model.id for unit in of_kind(left, ModelUnit)], plan.models.keys() - index.models)
     missing = {pair for pair in clean - index.clean if pair[0] in index.models}
     same([(u.model.id, item.id(u.model.task)) for u in of_kind(left, CleanUnit) for item in u.clean], missing)
-    same([t for u in of_kind(left, AttackUnit) for row in u.wanted for t in row.test_ids], tests - index.tests)
+    same([t for u in of_kind(left, AttackUnit) for row in u.wanted for t in row.test_ids], tests - scored)
     images = {unit.key for unit in of_kind(everything.units, ImagesUnit)}
     same([unit.key for unit in of_kind(left, ImagesUnit)], images - index.keys)
 
