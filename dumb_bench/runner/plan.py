@@ -147,6 +147,10 @@ def build_plan(grid: Grid, catalogue: Catalogue, where: str = "grid", max_tests:
             task = task_named(name, catalogue)
             own = list({item.id: item for item in surrogates_of(grid, task, catalogue, refused)}.values())
             theirs = list({item.id: item for item in victims_of(grid, task, catalogue, refused)}.values())
+            for role, left in (("surrogates", own), ("victims", theirs)):
+                if not left:
+                    reasons = "; ".join(f"{item.what}: {item.reason}" for item in refused[:3])
+                    raise InputError(f"{role}: none is left for task {name!r} ({reasons})")
             surrogates |= {item.id: item for item in own}
             victims |= {item.id: item for item in theirs}
             allowed = list(usable(task, attacks, refused))

@@ -8,7 +8,7 @@ from itertools import product
 from typing import Any
 
 import tomli_w
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from dumb_bench.catalogue import Catalogue
@@ -239,6 +239,7 @@ def check(units: Outstanding, grid: Grid, chosen: dict[tuple[Any, ...], float | 
 def made(seed: int) -> tuple[random.Random, Grid, Plan]:
     chance = random.Random(seed)
     grid = random_grid(chance)
+    assume(surrogates_of(grid) and victims_of(grid))
     return chance, grid, build_plan(parse_grid(tomli_w.dumps(grid), "grid", CATALOGUE), CATALOGUE)
 
 

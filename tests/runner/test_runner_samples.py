@@ -15,6 +15,7 @@ import pytest
 from minigrid import Quiet, mini_grid
 
 from dumb_bench.catalogue import Catalogue
+from dumb_bench.errors import InputError
 from dumb_bench.models.weights import from_bytes
 from dumb_bench.runner.run import RunOptions, run_grid
 from dumb_bench.runner.stored_parts import WEIGHTS
@@ -120,6 +121,14 @@ def test_samples_that_are_not_there_are_left_out_and_said(tmp_path: Path) -> Non
     assert [line for line in said if line.startswith("left out")] == [
         "left out: surrogates: 5 samples of deep_ensemble(members=3): it has 3"
     ]
+
+
+def test_a_role_without_models_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "grid.toml").write_text(grid_of("[surrogates]\nsamples = [2, 5]\n"))
+    options = RunOptions(results=str(tmp_path / "out"), store=str(tmp_path / ".store"), address="serial")
+    with pytest.raises(InputError, match=r"surrogates: none is left for task 'digits' \(surrogates: 2 samples of point"):
+        run_grid(tmp_path / "grid.toml", Catalogue(), options, Quiet(), lambda line: None)
+    assert not (tmp_path / "out").exists()
 
 
 KILLED = """
