@@ -82,6 +82,7 @@ PLANS: dict[str, Callable[[dict[str, Any]], object]] = {
     "a surrogate without models": lambda plan: next(iter(plan["surrogates"].values())).update(members=[]),
     "text for a number": lambda plan: next(iter(plan["models"].values())).update(samples="many"),
     "a column of another type": lambda plan: next(iter(plan["models"].values())).update(seed="zero"),
+    "a model without its subset": lambda plan: next(iter(plan["models"].values())).pop("subset"),
     "an index out of range": lambda plan: plan["sets"][0].update(victims=10**6),
 }  # fmt: skip
 

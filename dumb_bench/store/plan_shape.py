@@ -21,8 +21,14 @@ class _Model(_Shape):
     id: str
     task: str
     source: str
+    subset: str
     architecture: str
+    init: str
+    balance: str
+    balance_mode: str
     defence: str
+    recipe: str
+    seed: int
     samples: Annotated[int, Field(ge=1)]
     clean: list[str]
     parts: list[str] = []
