@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import io
 import json
@@ -363,7 +364,11 @@ def _reseated(root: Path, outside: Path, chance: random.Random) -> None:
 def _events(root: Path, outside: Path, chance: random.Random) -> None:
     """Add lines to the events that are JSON, but not what a run writes."""
     path = root / "tiny" / "events.jsonl"
-    lines = [json.loads(line) for line in _content(path).splitlines() if line.startswith(b"{") and line.endswith(b"}")]
+    lines = []
+    for line in _content(path).splitlines():
+        with contextlib.suppress(ValueError):  # torn by an earlier damage of the same case
+            lines.append(json.loads(line))
+    lines = [event for event in lines if isinstance(event, dict)]
     event = copy.deepcopy(chance.choice(lines)) if lines else {"event": "unit_started"}
     mutate(event, chance)
     extra = chance.choice(

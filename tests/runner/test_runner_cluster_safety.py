@@ -9,6 +9,7 @@ import pytest
 
 from dumb_bench.errors import InputError
 from dumb_bench.runner.cluster_safety import open_cluster_warning
+from dumb_bench.runner.profile import Profile
 
 
 @pytest.mark.parametrize(
@@ -38,36 +39,30 @@ def test_with_a_token_nothing_is_said(version: str, mode: str) -> None:
 def test_joining_an_open_cluster_is_said_in_one_line(
     address: str, mode: str | None, lines: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dumb_bench.runner import ray_slots
+    from dumb_bench.runner import ray_cluster
 
     asked: list[Any] = []
-    joined = types.SimpleNamespace(
-        __version__="2.60.0",
-        init=lambda **options: asked.append(options["address"]),
-        cluster_resources=lambda: {"CPU": 1.0},
-        shutdown=lambda: asked.append("left"),
-    )
-    monkeypatch.setattr(ray_slots, "ray", joined)
+    joined = types.SimpleNamespace(__version__="2.60.0", init=lambda **options: asked.append(options["address"]))
+    monkeypatch.setattr(ray_cluster, "ray", joined)
     monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
     if mode:
         monkeypatch.setenv("RAY_AUTH_MODE", mode)
     said: list[str] = []
-    with pytest.raises(InputError, match="room for 1"):  # ends the stand-in before a slot would start
-        ray_slots.RayExecutor(None, address=address, slots=2, at_most=2, say=said.append)
-    assert asked == [address, "left"]
+    ray_cluster.join(address, Profile(), said.append)
+    assert asked == [address]
     assert len(said) == lines
     assert all("is open" in line for line in said)
 
 
 def test_no_answer_without_a_token_says_that_one_may_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    from dumb_bench.runner import ray_slots
+    from dumb_bench.runner import ray_cluster
 
     def refuse(**options: Any) -> None:
         raise ConnectionError("no answer")
 
-    monkeypatch.setattr(ray_slots, "ray", types.SimpleNamespace(init=refuse))
+    monkeypatch.setattr(ray_cluster, "ray", types.SimpleNamespace(init=refuse))
     for mode, hint in (("disabled", True), ("token", False)):
         monkeypatch.setenv("RAY_AUTH_MODE", mode)
         with pytest.raises(InputError, match="no Ray cluster answers there") as caught:
-            ray_slots.RayExecutor(None, address="auto", slots=1, at_most=1, say=pytest.fail)
+            ray_cluster.join("auto", Profile(), pytest.fail)
         assert ("answers only with RAY_AUTH_MODE=token" in str(caught.value)) is hint

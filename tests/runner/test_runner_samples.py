@@ -126,9 +126,7 @@ def test_samples_that_are_not_there_are_left_out_and_said(tmp_path: Path) -> Non
 def test_a_role_without_models_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "grid.toml").write_text(grid_of("[surrogates]\nsamples = [2, 5]\n"))
     options = RunOptions(results=str(tmp_path / "out"), store=str(tmp_path / ".store"), address="serial")
-    with pytest.raises(
-        InputError, match=r"surrogates: none is left for task 'digits' \(surrogates: 2 samples of p"
-    ):
+    with pytest.raises(InputError, match=r"surrogates: none is left for task 'digits' \(surrogates: 2 samples of p"):
         run_grid(tmp_path / "grid.toml", Catalogue(), options, Quiet(), lambda line: None)
     assert not (tmp_path / "out").exists()
 
