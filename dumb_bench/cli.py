@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dumb_bench.errors import DamagedFileError, InputError, SchemaError
+from dumb_bench.command_errors import clean_errors
+from dumb_bench.errors import InputError
 from dumb_bench.export import export
-from dumb_bench.redaction import crash_text, without_secrets
+from dumb_bench.redaction import without_secrets
 from dumb_bench.wording import printable
 
 if TYPE_CHECKING:
@@ -26,9 +24,6 @@ app = typer.Typer(
 )  # fmt: skip
 checks = typer.Typer(help="Check a plugin, or stored results.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(checks, name="check")
-
-_UsageError: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "UsageError")
-"""What typer raises for a wrong command line (its own copy of click's class, or click's)."""
 
 GridFile = Annotated[Path, typer.Argument(metavar="GRID", help="A grid file (TOML).")]
 Results = Annotated[str, typer.Argument(metavar="RESULTS", help="A result folder, as `run` names it at its end.")]
@@ -46,43 +41,9 @@ DATA = Path("data")
 
 def main() -> None:
     """Run the command line; turn errors of the user's into one line and exit code 2."""
-    with _clean_errors():
+    with clean_errors():
         code = app(standalone_mode=False, args=sys.argv[1:])
     raise SystemExit(code if isinstance(code, int) else 0)
-
-
-@contextmanager
-def _clean_errors() -> Iterator[None]:
-    try:
-        yield
-    except (InputError, SchemaError) as error:
-        _fail(str(error))
-    except DamagedFileError as error:
-        _fail(f"{error}; run the grid again to restore it")
-    except _UsageError as error:
-        if type(error).__name__ == "NoArgsIsHelpError":
-            typer.echo(error.ctx.get_help() if error.ctx else "")
-            raise SystemExit(2) from None
-        where = error.ctx.command_path if error.ctx else "dumb-bench"
-        _fail(f"{error.format_message()} (see `{where} --help`)")
-    except (typer.Abort, KeyboardInterrupt):
-        typer.echo("interrupted", err=True)
-        raise SystemExit(130) from None
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(0) from None
-    except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        _fail(f"{place}{error.strerror or error}")
-    except Exception as error:
-        typer.echo(crash_text(error), err=True)
-        raise SystemExit(1) from None
-
-
-def _fail(message: str) -> None:
-    for line in without_secrets(message).split("\n"):
-        typer.echo(f"error: {printable(line)}", err=True)
-    raise SystemExit(2) from None
 
 
 def _catalogue(files: list[Path] | None, data: Path = DATA, download: bool = False) -> Catalogue:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from types import FrameType
 from typing import Protocol
 
 from dumb_bench.runner.attempts import Attempts
 from dumb_bench.runner.compact_unit import CompactUnit, Upkeep
 from dumb_bench.runner.frontier import Frontier
+from dumb_bench.runner.interrupt import Interrupt
 from dumb_bench.runner.outstanding import PartsOf, tasks_of
 from dumb_bench.runner.units import (
     AttackUnit,
@@ -81,32 +79,6 @@ class Tally:
     tests: int = 0
     cpu_seconds: dict[str, float] = field(default_factory=dict)
     interrupted: bool = False
-
-
-class Interrupt:
-    """The first Ctrl-C lets what runs end; the second stops at once."""
-
-    def __init__(self) -> None:
-        self.asked = False
-
-    def _first(self, number: int, frame: FrameType | None) -> None:
-        del number, frame
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Handle SIGINT and SIGTERM meanwhile (in the main thread; elsewhere nothing changes)."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.signal(number, self._first) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 class Driver:

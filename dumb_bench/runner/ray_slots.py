@@ -28,9 +28,7 @@ from dumb_bench.wording import seconds_text
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
 
 NODES_EVERY, VERDICT_AFTER, MAX_FALSE_STARTS = 5.0, 3.0, 3
-"""Seconds between two looks at the nodes; seconds that a death waits to be judged (a worker may end before its node is
-known to have left); slots in a row that do not start before a node gets no more of them.
-"""
+"""Seconds between looks at the nodes; seconds before a death is judged; failed starts after which a node gets no more."""
 
 
 class Slot:
