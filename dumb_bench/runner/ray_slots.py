@@ -28,7 +28,7 @@ from dumb_bench.wording import seconds_text
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
 
 NODES_EVERY, VERDICT_AFTER, MAX_FALSE_STARTS = 5.0, 3.0, 3
-"""Seconds between looks at the nodes; seconds before a death is judged; failed starts after which a node gets no more."""
+"""Seconds between looks at the nodes; seconds before a death is judged; failed starts before a node gets no more."""
 
 
 class Slot:
@@ -292,8 +292,7 @@ class RayExecutor:
                 del self._running[reference]
                 outcomes.append(_lost(run, NODE_LOST, "the node left the cluster while the unit ran there"))
         self._starting = {ref: slot for ref, slot in self._starting.items() if slot.node not in gone}
-        for slot in [slot for slot in self._slots if slot.node in gone]:
-            self._drop(slot)
+        list(map(self._drop, [slot for slot in self._slots if slot.node in gone]))
         return outcomes
 
 
