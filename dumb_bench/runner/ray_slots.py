@@ -56,11 +56,6 @@ class _Slot:
     oom_kills: int = 0
 
 
-class _Job(NamedTuple):
-    unit: Unit
-    halvings: int
-
-
 class _Run(NamedTuple):
     slot: _Slot
     unit: Unit
@@ -93,7 +88,7 @@ class RayExecutor:
         join(address, profile, say)
         self._slots: list[_Slot] = []
         self._idle: list[_Slot] = []
-        self._queue: deque[_Job] = deque()
+        self._queue: deque[tuple[Unit, int]] = deque()
         self._starting: dict[Any, _Slot] = {}
         self._running: dict[Any, _Run] = {}
         self._deaths: list[_Death] = []
@@ -125,12 +120,12 @@ class RayExecutor:
 
     def submit(self, unit: Unit, halvings: int = 0) -> None:
         """Give a unit to an idle slot, or let it wait for one that starts."""
-        self._queue.append(_Job(unit, halvings))
+        self._queue.append((unit, halvings))
         self._dispatch()
 
     def withdraw(self) -> list[Unit]:
         """Take back the units that wait for a slot."""
-        waiting = [job.unit for job in self._queue]
+        waiting = [unit for unit, _ in self._queue]
         self._queue.clear()
         return waiting
 
@@ -177,17 +172,17 @@ class RayExecutor:
     def _dispatch(self) -> None:
         """Bring waiting units to idle slots, then start the slots that are still missing."""
         missing: Counter[Need] = Counter()
-        for job in list(self._queue):
-            need = self._needs[kind_of(job.unit)]
+        for unit, halvings in list(self._queue):
+            need = self._needs[kind_of(unit)]
             slot = next((slot for slot in reversed(self._idle) if slot.need == need), None)
             if slot is None:
                 missing[need] += 1
                 continue
-            self._queue.remove(job)
+            self._queue.remove((unit, halvings))
             self._idle.remove(slot)
             now = time.monotonic()
-            until = now + self._profile.timeout(kind_of(job.unit))
-            self._running[slot.actor.run.remote(*job)] = _Run(slot, job.unit, now, until)
+            until = now + self._profile.timeout(kind_of(unit))
+            self._running[slot.actor.run.remote(unit, halvings)] = _Run(slot, unit, now, until)
         for need, number in missing.items():
             under_way = sum(slot.need == need for slot in self._starting.values())
             for _ in range(number - under_way):
@@ -292,7 +287,8 @@ class RayExecutor:
                 del self._running[reference]
                 outcomes.append(_lost(run, NODE_LOST, "the node left the cluster while the unit ran there"))
         self._starting = {ref: slot for ref, slot in self._starting.items() if slot.node not in gone}
-        list(map(self._drop, [slot for slot in self._slots if slot.node in gone]))
+        for slot in [slot for slot in self._slots if slot.node in gone]:
+            self._drop(slot)
         return outcomes
 
 
