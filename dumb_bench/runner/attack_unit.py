@@ -110,9 +110,13 @@ def _compare(
 def seed_key_of(
     surrogate: SurrogateSpec | None, attack: AttackSpec, images: ImagesSpec, settings: Mapping[str, Any]
 ) -> tuple[str | int, ...]:
-    """Seeds derive from surrogate, attack and image source; never from strength, victim or the plugin's code."""
+    """Seeds derive from surrogate, attack and image source; never from strength, victim or the plugin's code.
+
+    A parameter that is None counts as absent: one that an attack gains later, None by default, changes no stored set.
+    """
     name = surrogate.id if surrogate else ""
-    return ("craft", name, attack.attack.name, to_json(dict(settings)), images.source.label, attack.seed)
+    given = {key: value for key, value in settings.items() if value is not None}
+    return ("craft", name, attack.attack.name, to_json(given), images.source.label, attack.seed)
 
 
 def _ask(item: Wanted, images: ImageSet, delivered: Tensor, state: SlotState) -> _Answer:

@@ -10,6 +10,10 @@ import pandas as pd
 import pytest
 from minigrid import Ended, mini_grid
 
+from dumb_bench.catalogue import Catalogue, all_params
+from dumb_bench.runner.attack_unit import seed_key_of
+from dumb_bench.spec import AttackSpec, ImagesSpec, Plugin
+
 ATTACKS = """
 [surrogates]
 modifier = ["none", "sgm", { name = "linbp", position = 0.9 }]
@@ -128,3 +132,16 @@ def test_the_plan_says_what_is_left_out_and_why(write: Callable[..., Path], comm
     assert found["refused"] == [
         {"what": "attack torchattacks.APGDT, task digits", "reason": "needs 4 classes, the task has 2"}
     ]
+
+
+def test_a_parameter_that_an_attack_gains_changes_no_seed() -> None:
+    """The literal is of the version that made the stored example, whose tifgsm knew no `relative_step`."""
+    catalogue = Catalogue()
+    attack = AttackSpec(catalogue.resolve("attacks", "tifgsm", {}))
+    settings = all_params(catalogue.get("attacks", "tifgsm"), {})
+    assert settings["relative_step"] is None
+    key = seed_key_of(None, attack, ImagesSpec("digits", Plugin("optdigits"), 60), settings)
+    assert key[3] == (
+        '{"decay":0.0,"diversity_prob":0.5,"inputs":[],"kernel":0,"kernel_name":"gaussian","loss":"cross_entropy",'
+        '"norm":"linf","random_start":false,"reference":false,"resize_rate":0.9,"steps":10}'
+    )
