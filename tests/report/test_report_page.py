@@ -209,3 +209,13 @@ def test_neither_torch_nor_ray_nor_early_pandas(tmp_path):
     )
     arguments = [str(tmp_path / "results"), str(tmp_path / "out")]
     subprocess.run([sys.executable, "-W", "error", "-c", code, *arguments], check=True, env={**os.environ})
+
+
+def test_the_stored_page_is_what_the_code_writes(tmp_path: Path) -> None:
+    """But for the figures, whose bytes depend on the versions of matplotlib and FreeType."""
+    root = Path(__file__).parents[2]
+
+    def words(page: Path) -> list[str]:
+        return re.sub(r'src="data:[^"]*"', "", page.read_text(encoding="utf-8")).splitlines()
+
+    assert words(generate(root / "results" / "example", tmp_path)) == words(root / "reports" / "example" / "index.html")
