@@ -366,7 +366,7 @@ def _events(root: Path, outside: Path, chance: random.Random) -> None:
     path = root / "tiny" / "events.jsonl"
     lines = []
     for line in _content(path).splitlines():
-        with contextlib.suppress(ValueError):  # torn by an earlier damage of the same case
+        with contextlib.suppress(ValueError, RecursionError):  # from an earlier damage of the same case
             lines.append(json.loads(line))
     lines = [event for event in lines if isinstance(event, dict)]
     event = copy.deepcopy(chance.choice(lines)) if lines else {"event": "unit_started"}
