@@ -173,8 +173,9 @@ def cycle_table(frame: pd.DataFrame) -> Shown:
     head = [_WHO[0], ("samples", ""), ("compared", ""), ("steps", "cycle / mean; ratio"), *_heads(relations)]
     note = (
         "Percentage points, success of cycle minus that of mean_logits, same surrogates, victims and images. * as "
-        f"above, Holm over the {_family(frame)} differences of this attack and strength. Recorded steps: intermediate "
-        "images."
+        f"above, Holm over the {_family(frame)} differences of this attack and strength. Recorded steps: an "
+        "intermediate image has not used its whole budget where the step is a share of it, so a difference there, "
+        "starred or not, is no effect of the aggregation; an attack entry with fewer steps compares fairly."
     )
     title = "cycle against mean_logits"
     return Shown("cycle_against_mean", title, head, 3, rows, note, "No posterior was attacked with both.")
