@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from dumb_bench.models.parts import makeup
 from dumb_bench.relation import relate
+from dumb_bench.runner.census import Census
 from dumb_bench.runner.execute import SlotSettings, Worker
 from dumb_bench.runner.units import AttackUnit, CleanUnit, ImagesUnit, ModelUnit, Outcome, TrainUnit, Unit
 from dumb_bench.spec import ModelSpec
@@ -168,6 +169,10 @@ class ProcessExecutor:
     def news(self) -> list[dict[str, object]]:
         """Return nothing: no slot comes or goes."""
         return []
+
+    def publish(self, census: Census) -> None:
+        """Nobody watches."""
+        del census
 
     def wait(self, seconds: float) -> list[Outcome]:
         """Return what has ended."""

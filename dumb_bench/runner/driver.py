@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Protocol
 
 from dumb_bench.runner.attempts import Attempts
+from dumb_bench.runner.census import DONE, FAILED, RUNNING, WAITING, Census
 from dumb_bench.runner.compact_unit import CompactUnit, Upkeep
+from dumb_bench.runner.failures import failure_row
 from dumb_bench.runner.frontier import Frontier
 from dumb_bench.runner.interrupt import Interrupt
 from dumb_bench.runner.outstanding import PartsOf, tasks_of
@@ -22,11 +23,9 @@ from dumb_bench.runner.units import (
     ModelUnit,
     Outcome,
     TrainUnit,
-    TuneUnit,
     Unit,
     kind_of,
 )
-from dumb_bench.spec import SetSpec, TuningSpec
 from dumb_bench.store.events import EventLog
 from dumb_bench.store.store import Store
 
@@ -52,6 +51,9 @@ class Executor(Protocol):
 
     def news(self) -> list[dict[str, object]]:
         """Return what happened to slots and nodes since it was asked last: fields of events."""
+
+    def publish(self, census: Census) -> None:
+        """Show those who watch the cluster how many units stand how."""
 
     def close(self) -> None:
         """Release everything."""
@@ -103,7 +105,8 @@ class Driver:
         parts: of every model that a unit names. lost: models known to have failed before.
         """
         tally = Tally()
-        state = _Round({unit.key: unit for unit in units}, Frontier(tasks_of(units, parts)), parts, set(lost))
+        frontier = Frontier(tasks_of(units, parts))
+        state = _Round({unit.key: unit for unit in units}, frontier, Census(units), parts, set(lost))
         self._watcher.started(units)
         with self._interrupt.listening():
             while not state.frontier.finished:
@@ -119,6 +122,7 @@ class Driver:
                     self._ended(state, outcome, tally)
                 for fields in self._executor.news():
                     self._note("cluster", **fields)
+                self._executor.publish(state.census)
                 self._watcher.tick()
             self._last_compaction(state, tally)
         return tally
@@ -166,9 +170,11 @@ class Driver:
             if isinstance(unit, AttackUnit):
                 unit = unit.without(frozenset(state.lost))
                 if not unit.wanted:
+                    state.census.move(unit, WAITING, FAILED)
                     state.frontier.settle(key, well=False)
                     continue
             state.running[unit.key] = (key, unit)
+            state.census.move(unit, WAITING, RUNNING)
             self._note("unit_started", key=unit.key, kind=kind_of(unit), unit=unit.label)
             self._executor.submit(unit, state.attempts.halvings(key))
 
@@ -178,6 +184,7 @@ class Driver:
                 self._upkeep.end()
                 continue
             key, _ = state.running.pop(unit.key)
+            state.census.move(unit, RUNNING, WAITING)
             state.frontier.put_back(key)
 
     def _note(self, event: str, **fields: object) -> None:
@@ -196,6 +203,7 @@ class Driver:
         fault = outcome.error
         if fault is None:
             tally.done[kind] += 1
+            state.census.move(unit, RUNNING, DONE)
             tally.tests += outcome.tests
             state.frontier.settle(key, well=True)
             self._upkeep.count()
@@ -209,7 +217,9 @@ class Driver:
             return
         if fault.damaged:
             _insist(lambda: self._store.drop_artifact(fault.damaged, fault.message))
-            state.frontier.settle(key, well=False)
+            state.census.move(unit, RUNNING, FAILED)
+            for other in state.frontier.settle(key, well=False):
+                state.census.move(state.units[other], WAITING, FAILED)
             self._note("model_damaged", model=fault.damaged, message=fault.message)
             return
         again = state.attempts.after(key, fault, scores=not isinstance(unit, ImagesUnit | TrainUnit))
@@ -218,12 +228,14 @@ class Driver:
             tried_again=again is not None, halvings=again.halvings if again else 0,
         )  # fmt: skip
         if again:
+            state.census.move(unit, RUNNING, WAITING)
             state.later[key] = time.monotonic() + again.delay
             return
         self._give_up(state, key, unit, fault, outcome, tally)
 
     def _give_up(self, state: _Round, key: str, unit: Unit, fault: Fault, outcome: Outcome, tally: Tally) -> None:
         tally.failed += 1
+        state.census.move(unit, RUNNING, FAILED)
         row = failure_row(key, unit, fault, state.attempts.count(key))
         _insist(lambda: self._store.put_failure(row))
         others = state.frontier.settle(key, well=False)
@@ -232,6 +244,7 @@ class Driver:
         self._watcher.ended(unit, outcome, failed=True)
         for other in others:
             blocked = state.units[other]
+            state.census.move(blocked, WAITING, FAILED)
             if isinstance(blocked, TrainUnit | ModelUnit):
                 continue  # one row tells of a training that failed: its first
             tally.failed += 1
@@ -246,6 +259,7 @@ class Driver:
 class _Round:
     units: dict[str, Unit]
     frontier: Frontier
+    census: Census
     parts: PartsOf
     lost: set[str]
     running: dict[str, tuple[str, Unit]] = field(default_factory=dict)
@@ -263,27 +277,3 @@ def _insist(act: Callable[[], object]) -> None:
         else:
             return
     act()
-
-
-def failure_row(key: str, unit: Unit, fault: Fault, attempts: int) -> dict[str, object]:
-    """Return a row of `failures`."""
-    about: SetSpec | TuningSpec | None = None
-    if isinstance(unit, AttackUnit):
-        about = unit.base
-    elif isinstance(unit, TuneUnit):
-        about = unit.tunings[0]
-    return {
-        "unit_key": key,
-        "kind": kind_of(unit),
-        "unit": unit.label,
-        "subject": unit.subject,
-        "attack": about.attack.attack.label if about else None,
-        "surrogate_id": about.surrogate.id if about and about.surrogate else None,
-        "image_source": about.images.source.label if about else None,
-        "error_type": fault.type,
-        "message": fault.message,
-        "traceback": fault.traceback or None,
-        "attempts": attempts,
-        "host": fault.host or None,
-        "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
-    }

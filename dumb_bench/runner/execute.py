@@ -72,7 +72,6 @@ class Worker:
                     tables = self._run(unit)
                 if tables:
                     self.state.store.put(unit.key, tables)
-                self.state.store.put(unit.key, tables)
             tests = unit.tests if isinstance(unit, AttackUnit) else 0
         except Exception as error:
             fault = fault_of(error)

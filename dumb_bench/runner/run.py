@@ -152,7 +152,7 @@ def _rounds(
                 say(_opening(plan, left, units, spared(units, store)))
                 if executor is None:
                     ensure(sources_of(plan), catalogue)
-                    executor = _executor(len(units) + left.open_tunings, store, catalogue, options, say)
+                    executor = _executor(plan, len(units) + left.open_tunings, store, catalogue, options, say)
                     open_until_the_end.callback(executor.close)
                 summary.add(Driver(store, executor, log, watcher).run(units, parts, lost))
                 if not summary.interrupted:
@@ -207,15 +207,24 @@ def _opening(plan: Plan, left: Outstanding, units: list[Unit], spared: int) -> s
     )
 
 
-def _executor(at_most: int, store: Store, catalogue: Catalogue, options: RunOptions, say: Say) -> Executor:
+def _executor(
+    plan: Plan, at_most: int, store: Store, catalogue: Catalogue, options: RunOptions, say: Say
+) -> Executor:
     """Return where units run; `at_most` slots are of use. Slots only read data: side by side they must not download."""
     reading = replace(catalogue, data=replace(catalogue.data, download=False))
     settings = SlotSettings(store.uri, reading, options.profile.device)
     if options.address == "serial":
         return SerialExecutor(Worker(settings))
-    from dumb_bench.runner.ray_slots import RayExecutor
+    from dumb_bench.runner.ray.slots import RayExecutor
 
-    return RayExecutor(settings, address=options.address, at_most=at_most, profile=options.profile, say=say)
+    return RayExecutor(
+        settings,
+        address=options.address,
+        at_most=at_most,
+        profile=options.profile,
+        grid=plan.grid.name,
+        say=say,
+    )
 
 
 def _set_aside(folder: ResultFolder) -> list[str]:

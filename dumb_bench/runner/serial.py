@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from dumb_bench.runner.census import Census
 from dumb_bench.runner.units import Outcome, Unit
 
 
@@ -36,6 +37,10 @@ class SerialExecutor:
     def news(self) -> list[dict[str, object]]:
         """Return what happened to slots and nodes: nothing can."""
         return []
+
+    def publish(self, census: Census) -> None:
+        """There is no cluster to watch."""
+        del census
 
     def close(self) -> None:
         """Nothing is held."""

@@ -26,6 +26,7 @@ from dumb_bench.runner.attempts import (
     Attempts,
     Retry,
 )
+from dumb_bench.runner.census import Census
 from dumb_bench.runner.compact_unit import CompactUnit
 from dumb_bench.runner.driver import Driver
 from dumb_bench.runner.memory import is_out_of_memory, oom_kills
@@ -101,6 +102,9 @@ class Lucky:
 
     def news(self) -> list[dict[str, object]]:
         return []
+
+    def publish(self, census: Census) -> None:
+        assert min(census.counts().values()) >= 0
 
     def close(self) -> None: ...
 

@@ -39,30 +39,30 @@ def test_with_a_token_nothing_is_said(version: str, mode: str) -> None:
 def test_joining_an_open_cluster_is_said_in_one_line(
     address: str, mode: str | None, lines: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dumb_bench.runner import ray_cluster
+    from dumb_bench.runner.ray import cluster
 
     asked: list[Any] = []
     joined = types.SimpleNamespace(__version__="2.60.0", init=lambda **options: asked.append(options["address"]))
-    monkeypatch.setattr(ray_cluster, "ray", joined)
+    monkeypatch.setattr(cluster, "ray", joined)
     monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
     if mode:
         monkeypatch.setenv("RAY_AUTH_MODE", mode)
     said: list[str] = []
-    ray_cluster.join(address, Profile(), said.append)
+    cluster.join(address, Profile(), said.append)
     assert asked == [address]
     assert len(said) == lines
     assert all("is open" in line for line in said)
 
 
 def test_no_answer_without_a_token_says_that_one_may_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    from dumb_bench.runner import ray_cluster
+    from dumb_bench.runner.ray import cluster
 
     def refuse(**options: Any) -> None:
         raise ConnectionError("no answer")
 
-    monkeypatch.setattr(ray_cluster, "ray", types.SimpleNamespace(init=refuse))
+    monkeypatch.setattr(cluster, "ray", types.SimpleNamespace(init=refuse))
     for mode, hint in (("disabled", True), ("token", False)):
         monkeypatch.setenv("RAY_AUTH_MODE", mode)
         with pytest.raises(InputError, match="no Ray cluster answers there") as caught:
-            ray_cluster.join("auto", Profile(), pytest.fail)
+            cluster.join("auto", Profile(), pytest.fail)
         assert ("answers only with RAY_AUTH_MODE=token" in str(caught.value)) is hint

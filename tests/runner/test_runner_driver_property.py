@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from dumb_bench.models.parts import Part
 from dumb_bench.runner import driver as driver_module
 from dumb_bench.runner.attempts import MAX_ATTEMPTS
+from dumb_bench.runner.census import DONE, FAILED, RUNNING, Census
 from dumb_bench.runner.compact_unit import CompactUnit
 from dumb_bench.runner.driver import Driver, Tally
 from dumb_bench.runner.units import (
@@ -28,6 +29,7 @@ from dumb_bench.runner.units import (
     TuneUnit,
     Unit,
     Wanted,
+    kind_of,
 )
 from dumb_bench.spec import (
     AttackSpec,
@@ -127,6 +129,7 @@ class Slots:
         self.running: dict[str, tuple[str, Unit]] = {}
         self.attempts: Counter[str] = Counter()
         self.after: Any = lambda ended: None
+        self.seen: dict[tuple[str, str], int] = {}
 
     @property
     def free(self) -> int:
@@ -163,6 +166,14 @@ class Slots:
 
     def news(self) -> list[dict[str, object]]:
         return []
+
+    def publish(self, census: Census) -> None:
+        counts = census.counts()
+        under_way = Counter(kind_of(unit) for _, unit in self.running.values() if not isinstance(unit, CompactUnit))
+        assert min(counts.values()) >= 0
+        assert {kind: count for (kind, status), count in counts.items() if status == RUNNING and count} == under_way
+        assert sum(counts.values()) == len(self.world.units)
+        self.seen = counts
 
     @staticmethod
     def _fault(kind: str) -> Fault | None:
@@ -303,6 +314,10 @@ def test_each_unit_ends_done_failed_or_blocked_exactly_once(seed: int) -> None:
     assert records.done | records.failed | blocked | unscored == records.keys
     assert not records.done & (records.failed | blocked)
     assert tally.done.total() == len(records.done) and not tally.interrupted
+    standing = Counter()
+    for (_, status), count in slots.seen.items():
+        standing[status] += count
+    assert +standing == +Counter({DONE: len(records.done), FAILED: len(records.keys - records.done)})
     assert records.dropped == Counter(dict.fromkeys(records.done, 1))
     for key, attempts in slots.attempts.items():
         faults = world.faults[key]

@@ -18,34 +18,17 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from dumb_bench.errors import InputError
 from dumb_bench.runner.attempts import NODE_LOST, TIMED_OUT
-from dumb_bench.runner.memory import oom_kills
+from dumb_bench.runner.census import Census
 from dumb_bench.runner.placement import Need, capacity, check_feasible, emptiest
 from dumb_bench.runner.profile import Profile
-from dumb_bench.runner.ray_cluster import Node, cause_of_death, is_there, join, line, nodes
+from dumb_bench.runner.ray.cluster import Node, cause_of_death, is_there, join, line, nodes
+from dumb_bench.runner.ray.metrics import RayMetrics
+from dumb_bench.runner.ray.remote import THREADS, Slot
 from dumb_bench.runner.units import Fault, Outcome, Unit, kind_of
 from dumb_bench.wording import seconds_text
 
-THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
-
 NODES_EVERY, VERDICT_AFTER, MAX_FALSE_STARTS = 5.0, 3.0, 3
 """Seconds between looks at the nodes; seconds before a death is judged; failed starts before a node gets no more."""
-
-
-class Slot:
-    """The remote side: imports torch after its environment is set, then keeps its worker warm."""
-
-    def __init__(self, settings: Any) -> None:
-        from dumb_bench.runner.execute import Worker
-
-        self._worker = Worker(settings)
-
-    def ready(self) -> int:
-        """Answer, once the slot works, how many processes of its machine were killed for memory so far."""
-        return oom_kills()
-
-    def run(self, unit: Unit, halvings: int) -> Outcome:
-        """Run a unit."""
-        return self._worker(unit, halvings)
 
 
 @dataclasses.dataclass(eq=False)
@@ -76,16 +59,20 @@ class RayExecutor:
         settings: what each slot starts from (`SlotSettings`); the device follows from what the slot takes.
         address: `local` starts a cluster of this machine's own; `auto` or `HOST:PORT` joins one.
         at_most: slots that are of use. profile: what slots take, how many there may be, when a unit hangs.
-        say: told in one line if the cluster joined asks for no token.
+        grid: what the metrics are named by. say: told in one line if the cluster joined asks for no token, or when
+        no node is left.
     """
 
     def __init__(
-        self, settings: Any, *, address: str, at_most: int, profile: Profile, say: Callable[[str], None]
+        self, settings: Any, *, address: str, at_most: int, profile: Profile, grid: str, say: Callable[[str], None]
     ) -> None:
         self._settings = settings
         self._profile = profile
         self._needs = profile.needs
         join(address, profile, say)
+        self._metrics = RayMetrics(grid)
+        self._say = say
+        self._room = True
         self._slots: list[_Slot] = []
         self._idle: list[_Slot] = []
         self._queue: deque[tuple[Unit, int]] = deque()
@@ -162,6 +149,12 @@ class RayExecutor:
         outcomes += self._overdue()
         outcomes += self._judged()
         return outcomes
+
+    def publish(self, census: Census) -> None:
+        """Set Ray's metrics, once a second."""
+        starting, idle = len(self._starting), len(self._idle)
+        busy = len(self._slots) - starting - idle
+        self._metrics.publish(census, {"starting": starting, "idle": idle, "busy": busy})
 
     def close(self) -> None:
         """End the slots and leave the cluster (a local one ends with that)."""
@@ -281,6 +274,7 @@ class RayExecutor:
         gone = self._nodes.keys() - found.keys()
         self._news += [{"what": "node_left", "node": name} for name in gone]
         self._nodes = found
+        self._tell_of_room()
         outcomes = []
         for reference, run in list(self._running.items()):
             if run.slot.node in gone:
@@ -290,6 +284,15 @@ class RayExecutor:
         for slot in [slot for slot in self._slots if slot.node in gone]:
             self._drop(slot)
         return outcomes
+
+
+    def _tell_of_room(self) -> None:
+        """Say once that no node can hold a slot, and once that one can again: the run waits, it does not fail."""
+        room = capacity(self._needs.values(), self._totals) > 0
+        if room == self._room:
+            return
+        self._room = room
+        self._say("a node can hold slots again: going on" if room else "no node is left that can hold a slot: waiting")
 
 
 def _lost(run: _Run, kind: str, why: str) -> Outcome:
