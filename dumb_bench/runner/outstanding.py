@@ -24,6 +24,7 @@ from dumb_bench.runner.units import (
     Wanted,
 )
 from dumb_bench.spec import SetSpec, SurrogateSpec, TuningSpec
+from dumb_bench.store.allocators import give_back
 from dumb_bench.store.ids import Ids, as_bytes
 from dumb_bench.store.planned import chosen_in
 from dumb_bench.store.store import Store
@@ -66,6 +67,7 @@ def read_index(store: Store, parts: Iterable[str]) -> Index:
         }
     )
     attacks, clean = found["attacks"], found["clean"]
+    give_back()
     return Index(
         keys=store.keys(),
         tests=tests,

@@ -207,9 +207,7 @@ def _opening(plan: Plan, left: Outstanding, units: list[Unit], spared: int) -> s
     )
 
 
-def _executor(
-    plan: Plan, at_most: int, store: Store, catalogue: Catalogue, options: RunOptions, say: Say
-) -> Executor:
+def _executor(plan: Plan, at_most: int, store: Store, catalogue: Catalogue, options: RunOptions, say: Say) -> Executor:
     """Return where units run; `at_most` slots are of use. Slots only read data: side by side they must not download."""
     reading = replace(catalogue, data=replace(catalogue.data, download=False))
     settings = SlotSettings(store.uri, reading, options.profile.device)

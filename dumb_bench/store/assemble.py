@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from dumb_bench.errors import DamagedFileError
 from dumb_bench.relation import relate
 from dumb_bench.store import schema
+from dumb_bench.store.allocators import give_back
 from dumb_bench.store.ids import Flags, Ids, as_bytes
 from dumb_bench.store.planned import INFEASIBLE, PENDING, Chosen, Document, PlannedRow, chosen_in
 from dumb_bench.store.rows import as_table
@@ -56,6 +57,8 @@ class Assembly:
             "predictions": self._tests.scored_rows,
         }
         self.planned_rows = self._tests.planned_rows
+        del found, held
+        give_back()
 
     def _look(self, name: str, column: str, asked: Callable[[Any], Flags], held: list[Any] | None = None) -> Doubled:
         """See which ids of a table there are; return what occurs more than once."""

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dumb_bench.store.allocators import give_back
 from dumb_bench.store.ids import as_bytes
 from dumb_bench.store.ordering import SORT_KEYS
 from dumb_bench.store.rows import conform
@@ -23,7 +24,7 @@ from dumb_bench.store.schema import STORED
 
 PART_BYTES = 32 * 2**20
 """About what a part takes in memory."""
-HELD_BYTES = 24 * 2**20
+HELD_BYTES = 16 * 2**20
 """What is held before it goes to scratch files."""
 RANGES = 64
 _LEAST = 1024
@@ -51,6 +52,8 @@ class SortedParts:
         self._end_writing()
         if self._scratch is not None:
             self._scratch.cleanup()
+            self._held = []
+            give_back()
 
     def add(self, table: pa.Table) -> None:
         """Take rows. Raises SchemaError (they do not conform), OSError (no room for scratch files)."""
@@ -77,7 +80,7 @@ class SortedParts:
                 count -= size
                 rest = [_apart(whole.slice(size))]
                 del whole
-                pa.default_memory_pool().release_unused()
+                give_back()
         yield pa.concat_tables(rest) if rest else STORED[self.name].empty_table()
 
     def _rows_of_a_part(self) -> int:
@@ -131,7 +134,7 @@ class SortedParts:
             if end > start:
                 writer.write_table(table.slice(start, end - start).combine_chunks())
         del table, values
-        pa.default_memory_pool().release_unused()
+        give_back()
 
 
 def ordered(name: str, table: pa.Table) -> pa.Table:

@@ -99,6 +99,7 @@ def fill(store: Store, plan: dict[str, Any], draw: random.Random) -> dict[str, d
 def test_assembled_in_pieces_equals_plain_rows(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (parquet, stream):
         monkeypatch.setattr(module, "ROW_GROUP", 5)
+    monkeypatch.setattr(parquet, "STREAMED", 3)
     draw = random.Random(seed)
     plan = drawn_plan(draw)
     held = fill(Store.open(tmp_path / "store"), plan, draw)

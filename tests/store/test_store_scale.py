@@ -154,6 +154,7 @@ def test_damage_of_any_part_is_named(tmp_path: Path, unit: Make) -> None:
 def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     for module in (parquet, stream):
         monkeypatch.setattr(module, "ROW_GROUP", 7)
+    monkeypatch.setattr(parquet, "STREAMED", 5)
     if request.param == "local":
         return Store.open(tmp_path / "store")
     return Store(request.getfixturevalue("bucket"))

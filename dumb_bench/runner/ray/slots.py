@@ -285,7 +285,6 @@ class RayExecutor:
             self._drop(slot)
         return outcomes
 
-
     def _tell_of_room(self) -> None:
         """Say once that no node can hold a slot, and once that one can again: the run waits, it does not fail."""
         room = capacity(self._needs.values(), self._totals) > 0
