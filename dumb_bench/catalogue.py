@@ -12,8 +12,8 @@ import inspect
 import pkgutil
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -22,27 +22,8 @@ from typing import Any, Protocol, TypeVar
 from dumb_bench.errors import InputError, unknown
 from dumb_bench.parameters import checked, parameters_of
 from dumb_bench.plugin_file import PluginFile
+from dumb_bench.plugin_kinds import FAMILIES, KINDS, NUMBERED, parted, singular
 from dumb_bench.spec import Plugin
-
-KINDS: dict[str, tuple[str, frozenset[str]]] = {
-    "attacks": (
-        "dumb_bench.attacks",
-        frozenset({"base", "craft", "features", "gradients", "iterative", "tuning", "torchattacks_call"})
-        | {"foreign", "foreign_parameters", "foreign_rows", "recording"}
-        | {"torchattacks_table", "art_refused", "transferattack_table"},
-    ),
-    "sources": ("dumb_bench.data", frozenset({"base", "balance", "digits", "tasks", "images"})),
-    "architectures": ("dumb_bench.architectures", frozenset({"base", "cifar"})),
-    "modifiers": ("dumb_bench.attacks.modifiers", frozenset({"base"})),
-    "posteriors": ("dumb_bench.posteriors", frozenset({"base", "chains"})),
-    "defences": ("dumb_bench.defences", frozenset({"base"})),
-    "deliveries": ("dumb_bench.deliveries", frozenset({"base"})),
-    "figures": ("dumb_bench.report.figures", frozenset({"base", "series"})),
-}
-"""Kind of plugin -> its folder, and the modules there that are not plugins."""
-
-FAMILIES: dict[str, frozenset[str]] = {"attacks": frozenset({"torchattacks", "foolbox", "art", "transferattack"})}
-"""Kind of plugin -> the leaves that are no plugin but a family of them: another library's, named `library.Name`."""
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
@@ -161,7 +142,8 @@ class Catalogue:
                     or plugin.name in self._entry_points(plugin.kind)
                 ):
                     raise InputError(
-                        f"--plugin {file.name}: {plugin.kind[:-1]} {plugin.name!r} exists already; choose another name"
+                        f"--plugin {file.name}: {singular(plugin.kind)} {plugin.name!r} exists already; "
+                        "choose another name"
                     )
                 found[key] = Entry(call, plugin, file.fingerprint, file.name)
         return found
@@ -189,7 +171,9 @@ class Catalogue:
 
     def knows(self, kind: str, name: str) -> bool:
         """Whether a grid may use the name, as far as can be told without an import (`library.Name` is believed)."""
-        return name.partition(".")[0] in FAMILIES.get(kind, ()) if "." in name else name in self.names(kind)
+        if "." in name:
+            return name.partition(".")[0] in FAMILIES.get(kind, ())
+        return parted(kind, name) is not None or (name in self.names(kind) and name not in NUMBERED.get(kind, ()))
 
     def names(self, kind: str) -> tuple[str, ...]:
         """Return every name of a kind but those of families, sorted. No leaf is imported (a user's own files are)."""
@@ -218,16 +202,18 @@ class Catalogue:
         if own and library in FAMILIES.get(kind, ()):
             call, plugin, version = self.family(kind, library).load(own)
             return Entry(call, plugin, f"{version}/{plugin.version}", library)
+        if (parts := parted(kind, name)) is not None:
+            return _numbered(self.get(kind, parts[0]), name, parts[1])
         if name in self._built_in(kind):
             module = importlib.import_module(f"{KINDS[kind][0]}.{name}")
             for call, plugin in _marked(module):
                 if (plugin.kind, plugin.name) == (kind, name):
                     return Entry(call, plugin, str(plugin.version), "built-in")
-            raise InputError(f"{module.__name__}: holds no {kind[:-1]} named {name!r}")
+            raise InputError(f"{module.__name__}: holds no {singular(kind)} named {name!r}")
         points = self._entry_points(kind)
         if name in points:
             return _from_entry_point(kind, points[name])
-        raise InputError(unknown(kind[:-1], name, self.names(kind)))
+        raise InputError(unknown(singular(kind), name, self.names(kind)))
 
     def resolve(self, kind: str, name: str, params: Mapping[str, Any]) -> Plugin:
         """Return the spec of a plugin: parameters checked against its signature, those that equal the default left out.
@@ -238,6 +224,16 @@ class Catalogue:
         entry = self.get(kind, name)
         given = check_params(entry, params)
         return Plugin(name, tuple(sorted((key, _frozen(value)) for key, value in given.items())), entry.fingerprint)
+
+
+def _numbered(entry: Entry, name: str, number: int) -> Entry:
+    """Return a numbered plugin with its number.
+
+    Raises:
+        InputError: the number is not allowed.
+    """
+    given = check_params(entry, {entry.info.number: number})
+    return Entry(partial(entry.call, **given), replace(entry.plugin, name=name), entry.fingerprint, entry.origin)
 
 
 def _frozen(value: Any) -> Any:
@@ -251,7 +247,7 @@ def _from_entry_point(kind: str, point: EntryPoint) -> Entry:
         raise InputError(f"entry point {point.value!r}: cannot be loaded ({type(error).__name__}: {error})") from error
     plugin = getattr(call, "__plugin__", None)
     if not isinstance(plugin, PluginInfo) or (plugin.kind, plugin.name) != (kind, point.name):
-        raise InputError(f"entry point {point.name!r} = {point.value!r}: is not a {kind[:-1]} of that name")
+        raise InputError(f"entry point {point.name!r} = {point.value!r}: is not a {singular(kind)} of that name")
     distribution = f"{point.dist.name} {point.dist.version}" if point.dist else "unknown"
     return Entry(call, plugin, f"{distribution}/{plugin.version}", distribution)
 
@@ -272,4 +268,4 @@ def check_params(entry: Entry, given: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InputError: names the plugin, the parameter and what is allowed.
     """
-    return checked(entry.call, f"{entry.plugin.kind[:-1]} {entry.plugin.name!r}", given)
+    return checked(entry.call, f"{singular(entry.plugin.kind)} {entry.plugin.name!r}", given)

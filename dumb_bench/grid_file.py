@@ -24,6 +24,7 @@ from dumb_bench.grid import (
     Training,
     Tune,
 )
+from dumb_bench.plugin_kinds import NUMBERED, singular
 
 MAX_FILE_BYTES = 1_000_000
 MAX_DOTS = 1_000
@@ -107,10 +108,14 @@ def _check_names(grid: Grid, catalogue: Catalogue) -> None:
 
 
 def _known(where: str, kind: str, name: str, catalogue: Catalogue) -> None:
-    names = [known for known in catalogue.names(kind) if kind != "attacks" or known not in CONTROLS]
+    numbered = NUMBERED.get(kind, frozenset())
+    names = [
+        f"{known}N" if known in numbered else known
+        for known in catalogue.names(kind)
+        if kind != "attacks" or known not in CONTROLS
+    ]
     if not catalogue.knows(kind, name):
-        singular = "delivery" if kind == "deliveries" else kind[:-1]
-        raise InputError(f"{where}: {unknown(singular, name, names)} A file of your own: --plugin FILE.")
+        raise InputError(f"{where}: {unknown(singular(kind), name, names)} A file of your own: --plugin FILE.")
 
 
 def _where(location: Sequence[int | str]) -> str:

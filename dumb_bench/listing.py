@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from inspect import Parameter
 from typing import Any, NamedTuple
 
-from dumb_bench.catalogue import FAMILIES, KINDS, Catalogue, all_params
+from dumb_bench.catalogue import Catalogue, all_params
 from dumb_bench.data.tasks import known_tasks
 from dumb_bench.errors import InputError, unknown
+from dumb_bench.plugin_kinds import FAMILIES, KINDS
 
 DETAILS = ("default", "parameters", "paper", "usable", "reason", "from")
 """What only `list --json` shows: a terminal has no room for it."""
@@ -129,7 +131,10 @@ def _attack_row(item: AttackName, catalogue: Catalogue) -> dict[str, Any]:
 
 
 def _shown(params: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value if _plain(value) else str(value) for key, value in params.items()}
+    return {
+        key: "required" if value is Parameter.empty else value if _plain(value) else str(value)
+        for key, value in params.items()
+    }
 
 
 def _plain(value: Any) -> bool:

@@ -12,8 +12,9 @@ import pytest
 from minigrid import Ended
 
 from dumb_bench.attacks.base import attack
-from dumb_bench.catalogue import FAMILIES, Catalogue
+from dumb_bench.catalogue import Catalogue
 from dumb_bench.errors import InputError
+from dumb_bench.plugin_kinds import FAMILIES
 
 MISSING = "attacks absent.*: the package is not installed; pip install absent"
 

@@ -123,7 +123,10 @@ class SlotState:
         """Return a model's labels for the clean images of a set under a delivery (`float32`: as they are)."""
         key = (model.id, images, delivery)
         if key not in self._clean:
-            delivered = self.deliver(self.image_set(images).images, delivery)
+            sent = self.image_set(images).images
+            delivered = self.deliver(sent, delivery)
+            if delivery != "float32" and torch.equal(delivered, sent):
+                return self.clean_labels(model, images, "float32")
             self._clean[key] = labels_of(mean_logits_of(self.model(model), delivered))
         return self._clean[key]
 

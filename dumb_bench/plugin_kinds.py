@@ -1,0 +1,41 @@
+"""The kinds of plugins: their folders, and how their names are built."""
+
+from __future__ import annotations
+
+import re
+
+KINDS: dict[str, tuple[str, frozenset[str]]] = {
+    "attacks": (
+        "dumb_bench.attacks",
+        frozenset({"base", "craft", "features", "gradients", "iterative", "tuning", "torchattacks_call"})
+        | {"foreign", "foreign_parameters", "foreign_rows", "recording"}
+        | {"torchattacks_table", "art_refused", "transferattack_table"},
+    ),
+    "sources": ("dumb_bench.data", frozenset({"base", "balance", "digits", "tasks", "images"})),
+    "architectures": ("dumb_bench.architectures", frozenset({"base", "cifar"})),
+    "modifiers": ("dumb_bench.attacks.modifiers", frozenset({"base"})),
+    "posteriors": ("dumb_bench.posteriors", frozenset({"base", "chains"})),
+    "defences": ("dumb_bench.defences", frozenset({"base"})),
+    "deliveries": ("dumb_bench.deliveries", frozenset({"base"})),
+    "figures": ("dumb_bench.report.figures", frozenset({"base", "series"})),
+}
+"""Kind of plugin -> its folder, and the modules there that are not plugins."""
+
+FAMILIES: dict[str, frozenset[str]] = {"attacks": frozenset({"torchattacks", "foolbox", "art", "transferattack"})}
+"""Kind of plugin -> the leaves that are no plugin but a family of them: another library's, named `library.Name`."""
+
+NUMBERED: dict[str, frozenset[str]] = {"deliveries": frozenset({"jpeg", "resize"})}
+"""Kind of plugin -> the leaves that a grid names with a number behind them: `jpeg75`."""
+
+_NUMBERED_NAME = re.compile(r"([a-z_]+)([1-9][0-9]{0,5})")
+
+
+def singular(kind: str) -> str:
+    """Return what one plugin of a kind is called: `attack`, `delivery`."""
+    return f"{kind[:-3]}y" if kind.endswith("ies") else kind[:-1]
+
+
+def parted(kind: str, name: str) -> tuple[str, int] | None:
+    """Return leaf and number of a name such as `jpeg75`; None where it is no such name."""
+    found = _NUMBERED_NAME.fullmatch(name)
+    return (found[1], int(found[2])) if found and found[1] in NUMBERED.get(kind, ()) else None
