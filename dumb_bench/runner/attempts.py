@@ -40,6 +40,13 @@ class Attempts:
         self._own: Counter[str] = Counter()
         self._nodes: Counter[str] = Counter()
         self._halvings: Counter[str] = Counter()
+        self._types: dict[str, list[str]] = {}
+
+    def earlier(self, key: str) -> str:
+        """Return the types of a unit's faults before its last one, where they were of another type; else nothing."""
+        *before, last = self._types.get(key, [""])
+        others = Counter(kind for kind in before if kind != last)
+        return ", ".join(f"{kind} {count}x" for kind, count in others.items())
 
     def halvings(self, key: str) -> int:
         """Return how often the batches of a unit's execution are to be halved."""
@@ -51,6 +58,7 @@ class Attempts:
 
     def after(self, key: str, fault: Fault, *, scores: bool) -> Retry | None:
         """Count a fault; return how the unit is tried again, None when it is not. scores: it has batches to halve."""
+        self._types.setdefault(key, []).append(fault.type)
         if fault.type == NODE_LOST:
             self._nodes[key] += 1
             again, times = self._nodes[key] < MAX_NODE_FAULTS, self._nodes[key]

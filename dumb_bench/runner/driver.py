@@ -236,7 +236,7 @@ class Driver:
     def _give_up(self, state: _Round, key: str, unit: Unit, fault: Fault, outcome: Outcome, tally: Tally) -> None:
         tally.failed += 1
         state.census.move(unit, RUNNING, FAILED)
-        row = failure_row(key, unit, fault, state.attempts.count(key))
+        row = failure_row(key, unit, fault, state.attempts.count(key), state.attempts.earlier(key))
         _insist(lambda: self._store.put_failure(row))
         others = state.frontier.settle(key, well=False)
         failed = {item.part.id for item in (unit, *map(state.units.__getitem__, others)) if isinstance(item, TrainUnit)}

@@ -29,6 +29,7 @@ from dumb_bench.runner.attempts import (
 from dumb_bench.runner.census import Census
 from dumb_bench.runner.compact_unit import CompactUnit
 from dumb_bench.runner.driver import Driver
+from dumb_bench.runner.failures import failure_row
 from dumb_bench.runner.memory import is_out_of_memory, oom_kills
 from dumb_bench.runner.retry import chosen_failures, error_types
 from dumb_bench.runner.units import Fault, ImagesUnit, Outcome, Unit
@@ -50,6 +51,19 @@ def test_three_deaths_are_poison_and_each_waits_longer() -> None:
     assert retries(*[fault(WORKER_DIED)] * 3) == [Retry(1, 0), Retry(2, 0), None]
     assert retries(*[fault(TIMED_OUT), fault("OSError"), fault(WORKER_DIED)])[-1] is None
     assert retries(fault("ValueError", lasting=True)) == [None]
+
+
+def test_a_failure_tells_what_the_tries_before_its_last_one_met() -> None:
+    attempts = Attempts()
+    for item in (TIMED_OUT, TIMED_OUT, "OSError", WORKER_DIED):
+        attempts.after("a", fault(item), scores=True)
+    attempts.after("b", fault(WORKER_DIED), scores=True)
+    attempts.after("b", fault(WORKER_DIED), scores=True)
+    assert attempts.earlier("a") == "TimedOut 2x, OSError 1x"
+    assert attempts.earlier("b") == attempts.earlier("unknown") == ""
+    row = failure_row("a", UNITS[0], fault(WORKER_DIED), 3, attempts.earlier("a"))
+    assert row["message"] == "why (tries before ended with: TimedOut 2x, OSError 1x)"
+    assert failure_row("b", UNITS[0], fault(WORKER_DIED), 3)["message"] == "why"
 
 
 def test_a_node_that_left_is_not_the_units_fault_but_not_for_ever() -> None:
