@@ -253,7 +253,15 @@ def _near(value: Any, chance: random.Random) -> Any:
         return not value
     if isinstance(value, int | float):
         return chance.choice(
-            (-value, value * 10, value + 1, value + 0.5, float(value), str(value), chance.choice(NUMBERS))
+            (
+                -value,
+                value * 10,
+                value + 1,
+                0.5,
+                max(-(2.0**99), min(value, 2.0**99)) + 0.5,
+                str(value),
+                chance.choice(NUMBERS),
+            )
         )
     if isinstance(value, str):
         place = chance.randrange(len(value) + 1)

@@ -13,7 +13,8 @@ import pytest
 from fuzz import Fuzz, signature
 from minigrid import Ended, files_below, mini_grid
 
-from dumb_bench.errors import InputError
+import dumb_bench
+from dumb_bench.errors import DamagedFileError, InputError
 from dumb_bench.store.sealed import seal
 from dumb_bench.store.store import Store
 
@@ -98,6 +99,13 @@ def test_a_sealed_document_that_is_no_plan_is_damage(
         assert ended.err.startswith("error: plan.json: is sealed, but is no plan: ")
     ended = command("check", "results", copy)
     assert ended.code == 3 and "is no plan" in ended.out
+
+
+def test_a_message_in_python_is_harmless_too(copy: Path) -> None:
+    reseal(copy / "plan.json", lambda plan: plan["models"].update({"\ufeff\x1b": 1}))
+    with pytest.raises(DamagedFileError) as caught:
+        dumb_bench.load(copy)
+    assert "\\ufeff\\x1b" in str(caught.value) and str(caught.value).isprintable()
 
 
 def test_sealed_documents_in_each_others_places_are_damage(copy: Path, command: Callable[..., Ended]) -> None:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dumb_bench.errors import DamagedFileError, SchemaError
 from dumb_bench.store.schema import TESTS
+from dumb_bench.wording import printable
 
 _Index = Annotated[int, Field(ge=0)]
 
@@ -85,7 +86,7 @@ def checked_plan(path: str, document: dict[str, Any]) -> dict[str, Any]:
     except (SchemaError, pa.ArrowException, ValueError, TypeError, OverflowError, KeyError) as error:
         fault = " ".join(str(error).split())[:200]
     if fault:
-        raise DamagedFileError(path, f"is sealed, but is no plan: {fault}")
+        raise DamagedFileError(path, f"is sealed, but is no plan: {printable(fault)}")
     return document
 
 
