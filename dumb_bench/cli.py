@@ -256,6 +256,18 @@ def check_results(results: Results, store: StorePlace = None) -> None:
         raise typer.Exit(3)
 
 
+@checks.command("data")
+def check_data(grid: GridFile, plugin: Plugins = None, data: Data = DATA, max_tests: MaxTests = 5_000_000) -> None:
+    """Read every image of a grid's sources and name what is broken, doubled or too few; nothing is trained."""
+    from dumb_bench.runner.check_data import check_grid
+
+    found = check_grid(grid, _catalogue(plugin, data), max_tests)
+    for line in (*found.notes, *found.whole):
+        typer.echo(printable(line))
+    if found.faults:
+        raise InputError("\n".join(found.faults))
+
+
 @app.command()
 def compact(results: Results, store: StorePlace = None) -> None:
     """Merge the store's loose parts into segments and write the result folder's tables again."""

@@ -222,11 +222,23 @@ class AttackEntry(_Table):
     chunk: Annotated[int, Field(ge=1, le=4096)] = 64
 
 
+ClassName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_. -]*$", max_length=63)]
+
+
+class TaskTable(_Table):
+    """What `[tasks.NAME]` changes: the classes, in order; the side of the images in pixels; the sources."""
+
+    classes: Annotated[list[ClassName], Field(min_length=2, max_length=100), AfterValidator(_distinct)] | None = None
+    size: Annotated[int, Field(ge=8, le=1024)] | None = None
+    source: Axis[PluginName] | None = None
+
+
 class Grid(_Table):
     """A whole grid file."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=80)]
     task: Axis[Name]
+    tasks: dict[Name, TaskTable] = {}
     models: ModelAxes
     surrogates: Blocks[SurrogateAxes] = [SurrogateAxes()]
     victims: Blocks[ModelAxes] = [ModelAxes()]
@@ -261,7 +273,7 @@ class Grid(_Table):
         """Return an axis of a block: its own, else that of `[models]`, else the default."""
         own = getattr(block, name)
         shared = getattr(self.models, name)
-        defaults: dict[str, list[Any]] = {
+        defaults: dict[str, list[Any] | None] = {
             "subset": ["all"],
             "init": ["random"],
             "balance": ["50/50"],
@@ -271,6 +283,8 @@ class Grid(_Table):
             "recipe": [self.training.recipe],
             "seed": [0],
         }
+        if name == "source":  # those of a task: `data.declared`; here, to bound a grid's size, the longest list
+            defaults[name] = max((item.source or [] for item in self.tasks.values()), key=len, default=[]) or None
         chosen = own if own is not None else shared if shared is not None else defaults.get(name)
         if chosen is None:
             raise InputError(f"models.{name}: missing; name at least one {name}")

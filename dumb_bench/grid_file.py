@@ -21,6 +21,7 @@ from dumb_bench.grid import (
     Output,
     Report,
     SurrogateAxes,
+    TaskTable,
     Training,
     Tune,
 )
@@ -101,6 +102,9 @@ def _check_names(grid: Grid, catalogue: Catalogue) -> None:
                 members = choice.name.split("+") if (section, axis) == ("surrogates", "architecture") else [choice.name]
                 for name in members:
                     _known(f"{section}.{axis}", kind, name, catalogue)
+    for task, table in grid.tasks.items():
+        for choice in table.source or ():
+            _known(f"tasks.{task}.source", "sources", choice.name, catalogue)
     for name in grid.images.deliveries:
         _known("images.deliveries", "deliveries", name, catalogue)
     for number, entry in enumerate(grid.attacks):
@@ -145,6 +149,7 @@ _TABLES: dict[int | str, type[BaseModel]] = {
     "report": Report,
     "attacks": AttackEntry,
     "tune": Tune,
+    "tasks": TaskTable,
 }
 
 _TYPES: dict[str, str] = {

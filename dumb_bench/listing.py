@@ -141,6 +141,9 @@ def _plain(value: Any) -> bool:
     return value is None or isinstance(value, bool | int | float | str)
 
 
+MOST_CELLS = 20
+"""Entries of a list that a terminal shows."""
+
 PIPED = 240
 """Characters of a line where no terminal says how many there are."""
 
@@ -167,4 +170,6 @@ def text(rows: Sequence[Mapping[str, Any]]) -> str:
 def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, list) and len(value) > MOST_CELLS:
+        return f"{value[0]}, {value[1]}, ... {value[-1]} ({len(value):,})"
     return "" if value is None else str(value)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 from dumb_bench.errors import InputError, unknown
 
-RESERVED = frozenset({"generator", "targets", "root", "download"})
+RESERVED = frozenset({"generator", "targets", "root", "download", "wanted"})
 """Keyword-only arguments that the harness fills in; never parameters of a grid."""
 
 

@@ -11,7 +11,11 @@ KINDS: dict[str, tuple[str, frozenset[str]]] = {
         | {"foreign", "foreign_parameters", "foreign_rows", "recording"}
         | {"torchattacks_table", "art_refused", "transferattack_table"},
     ),
-    "sources": ("dumb_bench.data", frozenset({"base", "balance", "digits", "tasks", "images"})),
+    "sources": (
+        "dumb_bench.data",
+        frozenset({"base", "balance", "digits", "tasks", "images"})
+        | {"declared", "decoded", "inspection", "pictures", "published", "ten_digits"},
+    ),
     "architectures": ("dumb_bench.architectures", frozenset({"base", "cifar"})),
     "modifiers": ("dumb_bench.attacks.modifiers", frozenset({"base"})),
     "posteriors": ("dumb_bench.posteriors", frozenset({"base", "chains"})),

@@ -152,7 +152,7 @@ class ModelSpec:
         """What a model's seeds derive from: neither posterior, defence nor which samples, so that a prefix of a chain
         equals a shorter chain and a chain without noise equals a snapshot ensemble.
         """
-        return (self.task, self.source.name, self.subset, self.architecture.name, self.init, self.balance, self.seed)
+        return (self.task, self.source.label, self.subset, self.architecture.name, self.init, self.balance, self.seed)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,18 @@ from pydantic import BaseModel
 from dumb_bench.attacks.base import attack
 from dumb_bench.catalogue import Catalogue
 from dumb_bench.cli import app, checks
-from dumb_bench.grid import AttackEntry, Grid, Images, ModelAxes, Output, Report, SurrogateAxes, Training, Tune
+from dumb_bench.grid import (
+    AttackEntry,
+    Grid,
+    Images,
+    ModelAxes,
+    Output,
+    Report,
+    SurrogateAxes,
+    TaskTable,
+    Training,
+    Tune,
+)
 from dumb_bench.recipes import Recipe
 from dumb_bench.store.schema import TABLES
 
@@ -227,6 +238,7 @@ def _keys(table: type[BaseModel]) -> list[str]:
     ("heading", "keys"),
     [
         ("Top level", _keys(Grid)),
+        ("`[tasks.NAME]`", _keys(TaskTable)),
         ("`[models]`", _keys(ModelAxes)),
         ("`[surrogates]`", sorted(set(_keys(SurrogateAxes)) - set(_keys(ModelAxes)))),
         ("`[images]`", _keys(Images)),

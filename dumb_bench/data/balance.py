@@ -20,24 +20,43 @@ MODES: dict[str, str] = {
 
 SUBSETS = ("all", "half_a", "half_b")
 
+_LONG_TAIL = re.compile(r"lt([1-9]\d{0,3})(r?)")
 _SHARE = re.compile(r"[1-9]\d?(\.\d*[1-9])?|0\.\d*[1-9]")
 
 
 def parse(balance: str, classes: int) -> tuple[Fraction, ...]:
     """Return the share (0..1) of each class: `"20/80"` -> (1/5, 4/5).
 
+    A long tail `"lt10"`: class k of K has 10^(-k / (K - 1)) of what class 0 has, so that the first class is 10 times
+    the last one; `"lt10r"`: the last class is the largest; `"lt1"`: all alike (Cui et al. 2019, Cao et al. 2019).
+
     Raises:
-        InputError: not one positive percentage per class, or they do not sum to 100.
+        InputError: neither a long tail nor one positive percentage per class, or they do not sum to 100.
     """
+    tail = _LONG_TAIL.fullmatch(balance)
+    if tail:
+        return _long_tail(int(tail[1]), classes, reverse=bool(tail[2]))
     shares = balance.split("/")
     if not all(_SHARE.fullmatch(share) for share in shares):
-        raise InputError(f'balance: expected percentages above 0 such as "20/80", got "{printable(balance, 80)}"')
+        raise InputError(
+            f'balance: expected percentages above 0 such as "20/80", or a long tail such as "lt10", '
+            f'got "{printable(balance, 80)}"'
+        )
     if len(shares) != classes:
         raise InputError(f'balance: expected {classes} percentages, one per class, got "{printable(balance, 80)}"')
     exact = tuple(Fraction(share) / 100 for share in shares)
     if sum(exact) != 1:
         raise InputError(f'balance: expected percentages that sum to 100, got "{printable(balance, 80)}"')
     return exact
+
+
+def _long_tail(ratio: int, classes: int, *, reverse: bool) -> tuple[Fraction, ...]:
+    """Return the shares of an exponential profile; rounded to 9 digits, so that they are alike on every machine."""
+    weights = [Fraction(round(10**9 * ratio ** (-place / max(classes - 1, 1))), 10**9) for place in range(classes)]
+    weights[-1] = Fraction(1, ratio)
+    if reverse:
+        weights.reverse()
+    return tuple(weight / sum(weights) for weight in weights)
 
 
 def counts(balance: str, available: Sequence[int], mode: str) -> tuple[int, ...]:

@@ -12,7 +12,9 @@ import numpy.typing as npt
 
 from dumb_bench.data.base import SPLITS, Split, source
 from dumb_bench.data.images import permutation
-from dumb_bench.data.tasks import TASKS
+from dumb_bench.data.pictures import fitted_arrays
+from dumb_bench.data.published import native_labels
+from dumb_bench.data.tasks import TASKS, Task
 from dumb_bench.errors import InputError, unknown
 
 TASK = TASKS["cifar10"]
@@ -21,18 +23,31 @@ PER_CLASS: dict[str, int] = {"train": 4500, "validation": 250, "tuning": 250, "t
 """Images of each class in each split; the first three share the 5,000 training images a class."""
 
 
+TASK_NAMES = (TASK.name, "cat_dog", "objects9")
+
+
+def _counts(task: Task, split: str, params: Mapping[str, Any]) -> tuple[int, ...] | None:
+    del params
+    known = split in PER_CLASS and set(task.classes) <= set(TASK.classes)
+    return (PER_CLASS[split],) * len(task.classes) if known else None
+
+
 @source(
     "cifar10",
-    tasks=(TASK.name,),
+    tasks=TASK_NAMES,
     origin="torchvision CIFAR10: photographs, 32x32; downloaded on first use",
-    counts={TASK.name: {split: (count,) * len(TASK.classes) for split, count in PER_CLASS.items()}},
+    counts=_counts,
+    published=True,
 )
-def cifar10(task: str, split: str, *, root: Path | None = None, download: bool = False) -> Split:
+def cifar10(
+    task: str, split: str, *, root: Path | None = None, download: bool = False, wanted: Task | None = None
+) -> Split:
     """CIFAR-10: photographs of ten classes, 32x32; 170 MB, downloaded on first use.
 
     Returns images (N, 3, 32, 32) uint8. test: the 10,000 test images. train, validation and tuning: 45,000, 2,500 and
     2,500 of the 50,000 training images, by a fixed random order of each class. An id holds the split of CIFAR-10 and
-    the image's number there: `train/00012`, `test/09999`; so ids of validation and tuning begin with `train/`.
+    the image's number there: `train/00012`, `test/09999`; so ids of validation and tuning begin with `train/`. A task
+    of fewer classes (`cat_dog`, `objects9`) has the same images of them in each split, at that task's size.
 
     root: the folder that holds `cifar-10-batches-py`. download: fetch it there if it is missing or altered.
 
@@ -45,20 +60,27 @@ def cifar10(task: str, split: str, *, root: Path | None = None, download: bool =
     """
     from torchvision.datasets import CIFAR10
 
-    if task != TASK.name:
-        raise InputError(f"source 'cifar10': {unknown('task', task, [TASK.name])}")
+    if task not in TASK_NAMES:
+        raise InputError(f"source 'cifar10': {unknown('task', task, TASK_NAMES)}")
     if split not in SPLITS:
         raise InputError(f"source 'cifar10': {unknown('split', split, SPLITS)}")
-    return read_split(CIFAR10, split, root or Path("data"), PER_CLASS, download=download)
+    return read_split(CIFAR10, split, root or Path("data"), PER_CLASS, download=download, wanted=wanted or TASKS[task])
 
 
 def read_split(
-    reader: Any, split: str, root: Path, per_class: Mapping[str, int], *, download: bool, name: str = "cifar10"
+    reader: Any,
+    split: str,
+    root: Path,
+    per_class: Mapping[str, int],
+    *,
+    download: bool,
+    name: str = "cifar10",
+    wanted: Task = TASK,
 ) -> Split:
     """Return a split of files in CIFAR-10's format.
 
     reader: torchvision's CIFAR10, or a subclass for other files, which carries their names and MD5 sums. per_class:
-    images of each class in each split.
+    images of each class in each split. wanted: the task, of some of the classes.
 
     Raises:
         InputError: as `cifar10`; `name` is the source's.
@@ -68,9 +90,13 @@ def read_split(
         raise InputError(f"source {name!r}: {root}: expected the classes {', '.join(TASK.classes)}, got {data.classes}")
     labels = np.asarray(data.targets, dtype=np.int64)
     chosen = np.arange(len(labels)) if split == "test" else _share(labels, split, per_class)
-    images = np.ascontiguousarray(data.data[chosen].transpose(0, 3, 1, 2))
+    native = native_labels(name, wanted, {known: number for number, known in enumerate(TASK.classes)})
+    places = np.full(len(TASK.classes), -1, dtype=np.int64)
+    places[list(native)] = np.arange(len(native))
+    chosen = chosen[places[labels[chosen]] >= 0]
+    images = fitted_arrays(data.data[chosen], wanted.image_shape)
     half = "test" if split == "test" else "train"
-    return Split(images, labels[chosen], tuple(f"{half}/{number:05d}" for number in chosen))
+    return Split(images, places[labels[chosen]], tuple(f"{half}/{number:05d}" for number in chosen))
 
 
 def _share(labels: npt.NDArray[np.int64], split: str, per_class: Mapping[str, int]) -> npt.NDArray[np.int64]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from dumb_bench.catalogue import Catalogue
-from dumb_bench.data.base import SPLITS, SourceInfo, Split
+from dumb_bench.data.base import SPLITS, Listed, SourceInfo, Split
 from dumb_bench.data.tasks import Task, task_named
 from dumb_bench.errors import InputError, unknown
 from dumb_bench.seeding import derive_seed
@@ -38,23 +41,48 @@ def load_split(catalogue: Catalogue, task: str, source: Plugin, split: str) -> S
     entry = catalogue.get("sources", source.name)
     wanted = task_named(task, catalogue)
     info: SourceInfo = entry.info
-    if task not in info.tasks:
+    if not info.offers(task):
         raise InputError(f"source {source.name!r}: {unknown('task', task, info.tasks)}")
-    try:
-        found = entry.call(
-            task, split, root=catalogue.data.root.absolute(), download=catalogue.data.download, **source.as_dict()
-        )
-    except InputError:
-        raise
-    except Exception as error:
-        where = f"source {source.name!r}, task {task!r}, split {split!r}"
-        raise InputError(f"{where}: fails with {type(error).__name__}: {error}") from error
-    problem = _fault(found, wanted) or _miscount(found, info.counts.get(task, {}).get(split))
+    extra = {"wanted": wanted} if "wanted" in inspect.signature(entry.call).parameters else {}
+    where = f"source {source.name!r}, task {task!r}, split {split!r}"
+    with _named(where):
+        found = entry.call(wanted.base, split, **_place(catalogue), **extra, **source.as_dict())
+    problem = _fault(found, wanted) or _miscount(found, info.declared(wanted, split, source.as_dict()))
     if problem:
-        raise InputError(f"source {source.name!r}, task {task!r}, split {split!r}: {problem}")
+        raise InputError(f"{where}: {problem}")
     for array in (found.images, found.labels):
         array.flags.writeable = False
     return Split(*found)
+
+
+@contextmanager
+def _named(where: str) -> Iterator[None]:
+    """Turn whatever a source raises into one line that names it."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{where}: fails with {type(error).__name__}: {error}") from error
+
+
+def _place(catalogue: Catalogue) -> dict[str, Any]:
+    """Return where a source finds its files, as its arguments."""
+    return {"root": catalogue.data.root.absolute(), "download": catalogue.data.download}
+
+
+def listed_files(catalogue: Catalogue, task: str, source: Plugin, split: str) -> Listed | None:
+    """Return the files of one split, unread; None for a source whose images are no files of their own.
+
+    Raises:
+        InputError: the files are missing or laid out otherwise.
+    """
+    info: SourceInfo = catalogue.get("sources", source.name).info
+    if info.listed is None:
+        return None
+    wanted = task_named(task, catalogue)
+    with _named(f"source {source.name!r}, task {task!r}, split {split!r}"):
+        return info.listed(wanted, split, **_place(catalogue), **source.as_dict())
 
 
 def _fault(found: object, task: Task) -> str:
@@ -91,15 +119,20 @@ def _miscount(split: Split, declared: tuple[int, ...] | None) -> str:
 
 
 def class_counts(catalogue: Catalogue, task: str, source: Plugin, split: str) -> tuple[int, ...]:
-    """Return how many images a split has of each class: as the source declares, else counted, which loads them.
+    """Return how many images a split has of each class: as the source declares, else counted.
+
+    Files are counted without being read; any other source is loaded for it.
 
     Raises:
         InputError: as `load_split`.
     """
     info: SourceInfo = catalogue.get("sources", source.name).info
-    declared = info.counts.get(task, {}).get(split)
+    declared = info.declared(task_named(task, catalogue), split, source.as_dict())
     if declared is not None:
         return declared
+    files = listed_files(catalogue, task, source, split)
+    if files is not None:
+        return tuple(np.bincount(files.labels).tolist())
     return tuple(np.bincount(load_split(catalogue, task, source, split).labels).tolist())
 
 

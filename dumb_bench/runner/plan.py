@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from dumb_bench.catalogue import Catalogue
+from dumb_bench.data.declared import planned_task
 from dumb_bench.data.images import check_attacked
-from dumb_bench.data.tasks import Task, task_named
+from dumb_bench.data.tasks import Task
 from dumb_bench.errors import InputError
 from dumb_bench.grid import ROLES, Grid, SurrogateAxes
 from dumb_bench.models.networks import fresh_network
@@ -144,7 +145,7 @@ def build_plan(grid: Grid, catalogue: Catalogue, where: str = "grid", max_tests:
         tunings: dict[str, TuningSpec] = {}
         images: dict[str, ImagesSpec] = {}
         for name in grid.task:
-            task = task_named(name, catalogue)
+            task = planned_task(grid, name, catalogue)
             own = list({item.id: item for item in surrogates_of(grid, task, catalogue, refused)}.values())
             theirs = list({item.id: item for item in victims_of(grid, task, catalogue, refused)}.values())
             for role, left in (("surrogates", own), ("victims", theirs)):

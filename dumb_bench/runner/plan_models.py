@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from dumb_bench.catalogue import Catalogue
 from dumb_bench.data import balance as balances_of
+from dumb_bench.data.declared import sources_for
 from dumb_bench.data.tasks import Task
 from dumb_bench.errors import InputError
 from dumb_bench.grid import Choice, Grid, ModelAxes, Role, SurrogateAxes
@@ -52,12 +53,12 @@ def _models(
             where = role if block.axes.balance is not None else "models"
             raise InputError(f"{where}.balance: {error}") from None
         balances.append(balance)
-    sources = plugins("sources", "source", block.axis("source"))
+    sources = plugins("sources", "source", sources_for(block.grid, block.axes, task))
     for source in sources:
-        offered = catalogue.get("sources", source.name).info.tasks
-        if task.name not in offered:
+        info = catalogue.get("sources", source.name).info
+        if not info.offers(task.name):
             raise InputError(
-                f"{role}.source: {source.name!r} does not offer the task {task.name!r}, only {', '.join(offered)}"
+                f"{role}.source: {source.name!r} does not offer the task {task.name!r}, only {', '.join(info.tasks)}"
             )
     recipes = []
     for choice in block.axis("recipe"):

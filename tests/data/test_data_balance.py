@@ -41,6 +41,30 @@ def test_bad_balances_are_refused(balance, sentence):
         parse(balance, 2)
 
 
+def test_a_long_tail_is_that_of_the_literature():
+    # CIFAR-10-LT of Cao et al. (2019), imbalance 100
+    published = (5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50)
+    assert counts("lt100", (5000,) * 10, "paper") == published
+    assert counts("lt100r", (5000,) * 10, "paper") == published[::-1]
+    assert counts("lt10", (500,) * 2, "paper") == (500, 50)
+    assert counts("lt100", (500,) * 3, "paper") == (500, 50, 5)
+    assert counts("lt3", (9,) * 2, "paper") == (9, 3)  # a third, not what is left of it in a float
+    assert counts("lt1", (500,) * 9, "paper") == (500,) * 9
+    assert sum(counts("lt10", (500,) * 9, "fixed_total")) == 500
+    assert sum(parse("lt10", 7)) == 1 and parse("lt1", 3) == (Fraction(1, 3),) * 3
+
+
+def test_a_long_tail_that_leaves_nothing_is_refused():
+    with pytest.raises(InputError, match='"lt600" of 500 images a class leaves class 2 without an image'):
+        counts("lt600", (500,) * 3, "paper")
+
+
+@pytest.mark.parametrize("balance", ["lt", "lt0", "lt01", "lt10.5", "lt-10", "LT10", "lt10x", "lt10000", "lt10/50"])
+def test_what_is_no_long_tail_is_refused(balance):
+    with pytest.raises(InputError, match='or a long tail such as "lt10", got "'):
+        parse(balance, 2)
+
+
 @pytest.mark.parametrize(
     ("balance", "expected"),
     [
