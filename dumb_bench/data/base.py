@@ -62,7 +62,9 @@ class SourceInfo(NamedTuple):
 
     counts: task -> how many images each split has, or a function that says so, for sources whose numbers are fixed; a
     grid of such a source is planned without its files, and what it returns is held to the numbers. listed: for sources
-    of image files, a function `(task, split, *, root, download, **params) -> Listed` that reads no image. published:
+    of image files, a function `(task, split, *, root, download, **params) -> Listed` that reads no image. absent: where
+    nothing of a known data set is there, `(task, split, *, root, **params)` says what its publisher counted, so that a
+    grid can be planned; None where something is there, or nothing is known. published:
     the images are others' and cannot be put right by the user, so `check data` reports what occurs twice and goes on.
     """
 
@@ -72,6 +74,7 @@ class SourceInfo(NamedTuple):
     counts: Mapping[str, Counts] | CountsOf = MappingProxyType({})
     listed: Callable[..., Listed] | None = None
     published: bool = False
+    absent: Callable[..., tuple[int, ...] | None] | None = None
 
     def offers(self, task: str) -> bool:
         """Whether a source offers a task, given by name or label."""
@@ -94,6 +97,7 @@ def source(
     counts: Mapping[str, Counts] | CountsOf | None = None,
     listed: Callable[..., Listed] | None = None,
     published: bool = False,
+    absent: Callable[..., tuple[int, ...] | None] | None = None,
 ) -> Callable[[_Source], _Source]:
     """Declare a function `(task, split, *, root=None, download=False, **params) -> Split` as an image source.
 
@@ -104,7 +108,7 @@ def source(
     """
     declares = tuple(task for task in tasks if isinstance(task, Task))
     names = tuple(task if isinstance(task, str) else task.name for task in tasks)
-    info = SourceInfo(names, origin, declares, counts or {}, listed, published)
+    info = SourceInfo(names, origin, declares, counts or {}, listed, published, absent)
 
     def decorate(call: _Source) -> _Source:
         return mark(call, PluginInfo("sources", name, version, info))

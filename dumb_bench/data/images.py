@@ -121,7 +121,8 @@ def _miscount(split: Split, declared: tuple[int, ...] | None) -> str:
 def class_counts(catalogue: Catalogue, task: str, source: Plugin, split: str) -> tuple[int, ...]:
     """Return how many images a split has of each class: as the source declares, else counted.
 
-    Files are counted without being read; any other source is loaded for it.
+    Files are counted without being read; any other source is loaded for it. Of a known data set that is not there its
+    published numbers are returned (`unseen`).
 
     Raises:
         InputError: as `load_split`.
@@ -130,10 +131,26 @@ def class_counts(catalogue: Catalogue, task: str, source: Plugin, split: str) ->
     declared = info.declared(task_named(task, catalogue), split, source.as_dict())
     if declared is not None:
         return declared
+    known = _absent(catalogue, task, source, split)
+    if known is not None:
+        return known
     files = listed_files(catalogue, task, source, split)
     if files is not None:
         return tuple(np.bincount(files.labels).tolist())
     return tuple(np.bincount(load_split(catalogue, task, source, split).labels).tolist())
+
+
+def unseen(catalogue: Catalogue, task: str, source: Plugin) -> bool:
+    """Whether nothing of a source is there, and its images are counted as they were published."""
+    return _absent(catalogue, task, source, "test") is not None
+
+
+def _absent(catalogue: Catalogue, task: str, source: Plugin, split: str) -> tuple[int, ...] | None:
+    info: SourceInfo = catalogue.get("sources", source.name).info
+    if info.absent is None:
+        return None
+    root = catalogue.data.root.absolute()
+    return info.absent(task_named(task, catalogue), split, root=root, **source.as_dict())
 
 
 def _check_per_class(available: Sequence[int], per_class: int) -> None:

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from dumb_bench.catalogue import Catalogue
+from dumb_bench.data.images import unseen
 from dumb_bench.errors import InputError
 from dumb_bench.grid_file import read_grid
 from dumb_bench.runner.estimate import estimate
+from dumb_bench.runner.fetch import sources_of
 from dumb_bench.runner.kept_sets import kept_size, spared
 from dumb_bench.runner.outstanding import Index, outstanding, read_index
 from dumb_bench.runner.plan import build_plan
@@ -53,6 +55,9 @@ def describe_plan(path: Path, catalogue: Catalogue, store_of: Callable[[str], st
             "kept_bytes": kept.bytes,
         },
         "refused": [item._asdict() for item in plan.refused],
+        "not_here": [
+            f"{source.label} of {task}" for task, source in sources_of(plan) if unseen(catalogue, task, source)
+        ],
     }
 
 
@@ -72,12 +77,14 @@ def plan_text(found: dict[str, Any]) -> str:
         + (f"{found['step_tests']:,} of intermediate steps + " if found["step_tests"] else "")
         + f"{found['control_tests']:,} of the controls",
         f"  models             {found['models']:>12,}   {roles}",
-        f"  adversarial sets   {found['adversarial_sets']:>12,}   (each made once)",
+        f"  adversarial sets   {found['adversarial_sets']:>12,}   (each made once; anew for each row it would be "
+        f"{total:,})",
         f"  units              {found['units']:>12,}   of which {found['done']:,} are done",
         f"  rows stored        {found['tests_done']:>12,}",
         f"  sets made again    {found['recrafted']:>12,}   (stored before, crafted again for new rows{loaded})",
         f"  CPU time, one core {seconds_text(sum(cost[key] for key in stages)):>12}   about, without start-up: {parts}",
         f"  disk               {disk:>12}   about{images}",
     ]
+    lines += [f"  not here: {name}; counted as it was published" for name in found["not_here"]]
     lines += [f"  left out: {item['what']}: {item['reason']}" for item in found["refused"]]
     return "\n".join(lines)

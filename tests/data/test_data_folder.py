@@ -182,3 +182,26 @@ def test_the_tiny_study_has_all_eight_cases(
     assert {case: sum(row["case"] == case for row in fgsm) for case in CASES} == dict.fromkeys(CASES, 8)
     origin = {row["surrogate_source"] for row in fgsm if row["image_source"] == 'folder(origin="bing")'}
     assert origin == {'folder(origin="bing")'}
+
+
+def test_a_published_set_that_is_not_there_is_planned_by_its_numbers_and_never_run(
+    tmp_path: Path, write: Callable[..., Path], command: Callable[..., Ended]
+) -> None:
+    google = Plugin("folder", (("origin", "google"),))
+    assert [class_counts(place(tmp_path), "cat_dog", google, split) for split in SPLITS] == [
+        (3500, 3500), (250, 250), (250, 250), (1000, 1000)
+    ]  # fmt: skip
+    for task, origin in (("cat_dog", "mine"), ("digits", "bing")):
+        with pytest.raises(InputError, match="no such folder"):
+            class_counts(place(tmp_path), task, Plugin("folder", (("origin", origin),)), "test")
+    path = write(grid(("bing", "google")))
+    ended = command("plan", path, "--data", tmp_path)
+    assert (
+        ended.code == 0 and 'not here: folder(origin="google") of cat_dog@32; counted as it was published' in ended.out
+    )
+    ended = command("run", path, "--data", tmp_path, "--results", tmp_path / "r", "--address", "serial")
+    assert ended.code == 2 and "no such folder" in ended.err and "Traceback" not in ended.err
+    assert not (tmp_path / ".store/artifacts").exists()
+    (tmp_path / "cat_dog/google").mkdir(parents=True)
+    with pytest.raises(InputError, match="expected train, val and test"):
+        class_counts(place(tmp_path), "cat_dog", google, "test")
