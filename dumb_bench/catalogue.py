@@ -32,7 +32,7 @@ KINDS: dict[str, tuple[str, frozenset[str]]] = {
         | {"torchattacks_table", "art_refused", "transferattack_table"},
     ),
     "sources": ("dumb_bench.data", frozenset({"base", "balance", "digits", "tasks", "images"})),
-    "architectures": ("dumb_bench.architectures", frozenset({"base", "cifar"})),
+    "architectures": ("dumb_bench.architectures", frozenset({"base", "cifar", "library"})),
     "modifiers": ("dumb_bench.attacks.modifiers", frozenset({"base"})),
     "posteriors": ("dumb_bench.posteriors", frozenset({"base", "chains"})),
     "defences": ("dumb_bench.defences", frozenset({"base"})),
@@ -41,8 +41,18 @@ KINDS: dict[str, tuple[str, frozenset[str]]] = {
 }
 """Kind of plugin -> its folder, and the modules there that are not plugins."""
 
-FAMILIES: dict[str, frozenset[str]] = {"attacks": frozenset({"torchattacks", "foolbox", "art", "transferattack"})}
+FAMILIES: dict[str, frozenset[str]] = {
+    "attacks": frozenset({"torchattacks", "foolbox", "art", "transferattack"}),
+    "architectures": frozenset({"torchvision", "timm"}),
+}
 """Kind of plugin -> the leaves that are no plugin but a family of them: another library's, named `library.Name`."""
+
+_SHORT = (
+    "alexnet", "densenet121", "inception_v3", "mobilenet_v2", "resnet18", "resnet34", "resnet50", "resnet101",
+    "resnet152", "vgg11", "vgg11_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn", "vit_b_16",
+)  # fmt: skip
+ALIASES: dict[str, dict[str, str]] = {"architectures": {name: f"torchvision.{name}" for name in _SHORT}}
+"""Kind of plugin -> short names of a family's plugins; a spec and every table hold the long one."""
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
@@ -135,11 +145,13 @@ class Catalogue:
     """All plugins in reach: the package's, those of installed distributions, and those of the user's files.
 
     data: where sources find their files on this machine; like `files` bound by the command line, and part of no id.
+    checkpoints: the files of a grid's own checkpoints, by name; known to the driver alone, slots read the store.
     """
 
     files: tuple[PluginFile, ...] = ()
     _loaded: dict[tuple[str, str], Entry] = field(default_factory=dict, compare=False, repr=False)
     data: DataPlace = DataPlace()
+    checkpoints: tuple[tuple[str, Path], ...] = ()
 
     def __reduce__(self) -> tuple[type[Catalogue], tuple[tuple[PluginFile, ...], dict[Any, Any], DataPlace]]:
         return (Catalogue, (self.files, {}, self.data))
@@ -159,6 +171,7 @@ class Catalogue:
                     key in found
                     or plugin.name in self._built_in(plugin.kind)
                     or plugin.name in self._entry_points(plugin.kind)
+                    or plugin.name in ALIASES.get(plugin.kind, {})
                 ):
                     raise InputError(
                         f"--plugin {file.name}: {plugin.kind[:-1]} {plugin.name!r} exists already; choose another name"
@@ -189,7 +202,13 @@ class Catalogue:
 
     def knows(self, kind: str, name: str) -> bool:
         """Whether a grid may use the name, as far as can be told without an import (`library.Name` is believed)."""
+        name = self.canonical(kind, name)
         return name.partition(".")[0] in FAMILIES.get(kind, ()) if "." in name else name in self.names(kind)
+
+    @staticmethod
+    def canonical(kind: str, name: str) -> str:
+        """Return the name that a spec holds: the long one of a short name, every other as it is."""
+        return ALIASES.get(kind, {}).get(name, name)
 
     def names(self, kind: str) -> tuple[str, ...]:
         """Return every name of a kind but those of families, sorted. No leaf is imported (a user's own files are)."""
@@ -206,9 +225,9 @@ class Catalogue:
         Raises:
             InputError: no plugin of that kind has that name, or its module does not hold it.
         """
-        key = (kind, name)
+        key = (kind, self.canonical(kind, name))
         if key not in self._loaded:
-            self._loaded[key] = self._load(kind, name)
+            self._loaded[key] = self._load(*key)
         return self._loaded[key]
 
     def _load(self, kind: str, name: str) -> Entry:
@@ -237,7 +256,8 @@ class Catalogue:
         """
         entry = self.get(kind, name)
         given = check_params(entry, params)
-        return Plugin(name, tuple(sorted((key, _frozen(value)) for key, value in given.items())), entry.fingerprint)
+        own = tuple(sorted((key, _frozen(value)) for key, value in given.items()))
+        return Plugin(self.canonical(kind, name), own, entry.fingerprint)
 
 
 def _frozen(value: Any) -> Any:

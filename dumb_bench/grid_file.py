@@ -9,12 +9,13 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from dumb_bench.catalogue import Catalogue
+from dumb_bench.catalogue import ALIASES, Catalogue
 from dumb_bench.errors import InputError, shown, unknown
 from dumb_bench.grid import (
     CONTROLS,
     ROLES,
     AttackEntry,
+    Checkpoint,
     Grid,
     Images,
     ModelAxes,
@@ -100,6 +101,10 @@ def _check_names(grid: Grid, catalogue: Catalogue) -> None:
                 members = choice.name.split("+") if (section, axis) == ("surrogates", "architecture") else [choice.name]
                 for name in members:
                     _known(f"{section}.{axis}", kind, name, catalogue)
+    for number, item in enumerate(grid.checkpoints):
+        _known(f"checkpoints[{number}].architecture", "architectures", item.architecture.name, catalogue)
+        if item.source is not None:
+            _known(f"checkpoints[{number}].source", "sources", item.source.name, catalogue)
     for name in grid.images.deliveries:
         _known("images.deliveries", "deliveries", name, catalogue)
     for number, entry in enumerate(grid.attacks):
@@ -108,6 +113,7 @@ def _check_names(grid: Grid, catalogue: Catalogue) -> None:
 
 def _known(where: str, kind: str, name: str, catalogue: Catalogue) -> None:
     names = [known for known in catalogue.names(kind) if kind != "attacks" or known not in CONTROLS]
+    names += ALIASES.get(kind, {})
     if not catalogue.knows(kind, name):
         singular = "delivery" if kind == "deliveries" else kind[:-1]
         raise InputError(f"{where}: {unknown(singular, name, names)} A file of your own: --plugin FILE.")
@@ -140,6 +146,7 @@ _TABLES: dict[int | str, type[BaseModel]] = {
     "report": Report,
     "attacks": AttackEntry,
     "tune": Tune,
+    "checkpoints": Checkpoint,
 }
 
 _TYPES: dict[str, str] = {
