@@ -22,7 +22,7 @@ from typing import Any, Protocol, TypeVar
 from dumb_bench.errors import InputError, unknown
 from dumb_bench.parameters import checked, parameters_of
 from dumb_bench.plugin_file import PluginFile
-from dumb_bench.plugin_kinds import FAMILIES, KINDS, NUMBERED, parted, singular
+from dumb_bench.plugin_kinds import ALIASES, FAMILIES, KINDS, NUMBERED, parted, singular
 from dumb_bench.spec import Plugin
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -116,11 +116,13 @@ class Catalogue:
     """All plugins in reach: the package's, those of installed distributions, and those of the user's files.
 
     data: where sources find their files on this machine; like `files` bound by the command line, and part of no id.
+    checkpoints: the files of a grid's own checkpoints, by name; known to the driver alone, slots read the store.
     """
 
     files: tuple[PluginFile, ...] = ()
     _loaded: dict[tuple[str, str], Entry] = field(default_factory=dict, compare=False, repr=False)
     data: DataPlace = DataPlace()
+    checkpoints: tuple[tuple[str, Path], ...] = ()
 
     def __reduce__(self) -> tuple[type[Catalogue], tuple[tuple[PluginFile, ...], dict[Any, Any], DataPlace]]:
         return (Catalogue, (self.files, {}, self.data))
@@ -140,6 +142,7 @@ class Catalogue:
                     key in found
                     or plugin.name in self._built_in(plugin.kind)
                     or plugin.name in self._entry_points(plugin.kind)
+                    or plugin.name in ALIASES.get(plugin.kind, {})
                 ):
                     raise InputError(
                         f"--plugin {file.name}: {singular(plugin.kind)} {plugin.name!r} exists already; "
@@ -171,9 +174,15 @@ class Catalogue:
 
     def knows(self, kind: str, name: str) -> bool:
         """Whether a grid may use the name, as far as can be told without an import (`library.Name` is believed)."""
+        name = self.canonical(kind, name)
         if "." in name:
             return name.partition(".")[0] in FAMILIES.get(kind, ())
         return parted(kind, name) is not None or (name in self.names(kind) and name not in NUMBERED.get(kind, ()))
+
+    @staticmethod
+    def canonical(kind: str, name: str) -> str:
+        """Return the name that a spec holds: the long one of a short name, every other as it is."""
+        return ALIASES.get(kind, {}).get(name, name)
 
     def names(self, kind: str) -> tuple[str, ...]:
         """Return every name of a kind but those of families, sorted. No leaf is imported (a user's own files are)."""
@@ -190,9 +199,9 @@ class Catalogue:
         Raises:
             InputError: no plugin of that kind has that name, or its module does not hold it.
         """
-        key = (kind, name)
+        key = (kind, self.canonical(kind, name))
         if key not in self._loaded:
-            self._loaded[key] = self._load(kind, name)
+            self._loaded[key] = self._load(*key)
         return self._loaded[key]
 
     def _load(self, kind: str, name: str) -> Entry:
@@ -223,7 +232,8 @@ class Catalogue:
         """
         entry = self.get(kind, name)
         given = check_params(entry, params)
-        return Plugin(name, tuple(sorted((key, _frozen(value)) for key, value in given.items())), entry.fingerprint)
+        own = tuple(sorted((key, _frozen(value)) for key, value in given.items()))
+        return Plugin(self.canonical(kind, name), own, entry.fingerprint)
 
 
 def _numbered(entry: Entry, name: str, number: int) -> Entry:

@@ -36,6 +36,9 @@ ResultsPlace = Annotated[str | None, typer.Option(help="Folder or URI for the re
 MaxTests = Annotated[int, typer.Option(min=1, help="Refuse a grid of more tests than this.")]
 Data = Annotated[Path, typer.Option(envvar="DUMB_BENCH_DATA", help="Folder of the sources' files.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Download nothing; what is missing is an error.")]
+Models = Annotated[
+    list[str] | None, typer.Option("--model", metavar="NAME=FILE", help="File of a checkpoint of the grid; repeatable.")
+]
 DATA = Path("data")
 
 
@@ -46,11 +49,22 @@ def main() -> None:
     raise SystemExit(code if isinstance(code, int) else 0)
 
 
-def _catalogue(files: list[Path] | None, data: Path = DATA, download: bool = False) -> Catalogue:
+def _catalogue(
+    files: list[Path] | None, data: Path = DATA, download: bool = False, models: list[str] | None = None
+) -> Catalogue:
     from dumb_bench.catalogue import Catalogue, DataPlace
     from dumb_bench.plugin_file import PluginFile
 
-    return Catalogue(tuple(PluginFile.read(path) for path in files or ()), data=DataPlace(data.absolute(), download))
+    plugins = tuple(PluginFile.read(path) for path in files or ())
+    place = DataPlace(data.absolute(), download)
+    return Catalogue(plugins, data=place, checkpoints=tuple(_bound(text) for text in models or ()))
+
+
+def _bound(text: str) -> tuple[str, Path]:
+    name, _, file = text.partition("=")
+    if not name or not file:
+        raise InputError(f"--model {text}: expected NAME=FILE, the name of a checkpoint of the grid and its file")
+    return name, Path(file).absolute()
 
 
 @app.command()
@@ -63,6 +77,7 @@ def run(
     slots: Annotated[int | None, typer.Option(min=1, max=10_000, help="Units at a time [default: one a CPU].")] = None,
     gpus_per_slot: Annotated[float, typer.Option(min=0.0, help="GPUs of a slot, possibly a fraction.")] = 0.0,
     plugin: Plugins = None,
+    model: Models = None,
     data: Data = DATA,
     offline: Offline = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try units again that failed before.")] = False,
@@ -80,7 +95,7 @@ def run(
     from dumb_bench.runner.run import RunOptions, run_grid
     from dumb_bench.store.status import default_store
 
-    catalogue = _catalogue(plugin, data, download=not offline)
+    catalogue = _catalogue(plugin, data, download=not offline, models=model)
     name = read_grid(grid, catalogue)[0].name
     place = results or str(Path("results") / name)
     shown = without_secrets(place)
@@ -141,6 +156,7 @@ def plan(
     results: ResultsPlace = None,
     store: StorePlace = None,
     plugin: Plugins = None,
+    model: Models = None,
     data: Data = DATA,
     max_tests: MaxTests = 5_000_000,
     as_json: AsJson = False,
@@ -152,17 +168,22 @@ def plan(
     def store_of(name: str) -> str:
         return store or default_store(results or str(Path("results") / name))
 
-    found = describe_plan(grid, _catalogue(plugin, data), store_of, max_tests)
+    found = describe_plan(grid, _catalogue(plugin, data, models=model), store_of, max_tests)
     typer.echo(json.dumps(found, indent=1) if as_json else plan_text(found))
 
 
 @app.command()
-def fetch(grid: GridFile, plugin: Plugins = None, data: Data = DATA, max_tests: MaxTests = 5_000_000) -> None:
-    """Download what a grid's sources lack and read every split once; nothing else is done."""
-    from dumb_bench.runner.fetch import fetch_grid
+def fetch(
+    grid: GridFile, plugin: Plugins = None, model: Models = None, data: Data = DATA, max_tests: MaxTests = 5_000_000
+) -> None:
+    """Download what a grid's sources lack, read every split once, and its named initial weights; nothing else."""
+    from dumb_bench.runner.fetch import fetch_grid, fetch_weights
 
-    for found in fetch_grid(grid, _catalogue(plugin, data, download=True), max_tests):
+    catalogue = _catalogue(plugin, data, download=True, models=model)
+    for found in fetch_grid(grid, catalogue, max_tests):
         typer.echo(f"{found.source} ({found.task}): {found.images:,} images")
+    for name in fetch_weights(grid, catalogue, max_tests):
+        typer.echo(f"initial weights: {name}")
 
 
 @app.command()

@@ -5,125 +5,17 @@ What only plugins can tell (their parameters, the range of a strength) is checke
 
 from __future__ import annotations
 
-import re
-from fractions import Fraction
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from dumb_bench.errors import InputError
+from dumb_bench.grid_values import Axis, Init, Name, PluginName, Samples, Seed, Strength, T, as_list, distinct, sweep
+from dumb_bench.grid_values import Choice as Choice
+from dumb_bench.grid_values import strength_of as strength_of
 
 CONTROLS = ("identity", "sign_noise", "delta_swap")
 """Every grid gets these without asking."""
-
-_T = TypeVar("_T")
-
-
-class Choice(NamedTuple):
-    """A plugin named in a grid: `"point"`, or `{ name = "csgld", cycles = 5 }`."""
-
-    name: str
-    params: tuple[tuple[str, Any], ...] = ()
-
-
-def _as_list(value: Any) -> Any:
-    return value if isinstance(value, list) else [value]
-
-
-def _distinct(values: list[_T]) -> list[_T]:
-    seen: set[_T] = set()
-    for value in values:
-        if value in seen:
-            shown = value.name if isinstance(value, Choice) else value
-            raise ValueError(f"{shown!r} is given twice")
-        seen.add(value)
-    return values
-
-
-def _as_choice(value: Any) -> Choice:
-    if isinstance(value, str):
-        return Choice(value)
-    if isinstance(value, dict):
-        if not isinstance(value.get("name"), str):
-            raise ValueError('expected a table with a `name`, as in { name = "csgld", cycles = 5 }')
-        rest = {key: entry for key, entry in value.items() if key != "name"}
-        return Choice(value["name"], tuple(sorted((key, _plain(entry)) for key, entry in rest.items())))
-    raise ValueError(f"expected a name or a table with a `name`, got {value!r}")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, list):
-        return tuple(_plain(entry) for entry in value)
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    raise ValueError(f"expected a number, text, true, false or a list of them, got {value!r}")
-
-
-def strength_of(value: Any) -> float:
-    """Return a strength written as a number or as a fraction such as "8/255".
-
-    Raises:
-        ValueError: it is neither.
-    """
-    if isinstance(value, str):
-        if not re.fullmatch(r"\s*\d+(\.\d+)?\s*(/\s*\d+(\.\d+)?\s*)?", value):
-            raise ValueError(f'expected a number or a fraction such as "8/255", got {value!r}')
-        upper, _, lower = value.partition("/")
-        if lower and Fraction(lower.strip()) == 0:
-            raise ValueError(f"division by zero in {value!r}")
-        return _finite(Fraction(upper.strip()) / Fraction(lower.strip() or "1"))
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f'expected a number or a fraction such as "8/255", got {value!r}')
-    return _finite(value)
-
-
-def _finite(value: float | Fraction) -> float:
-    try:
-        number = float(value)
-    except OverflowError:
-        number = float("inf")
-    if not abs(number) < float("inf"):
-        raise ValueError("expected a finite number")
-    return number
-
-
-def _sweep(value: Any) -> Any:
-    """Return a sweep as a list: "first:last:step", or a list of strengths."""
-    if not isinstance(value, str) or ":" not in value:
-        return value if isinstance(value, list | tuple) else [value]
-    parts = value.split(":")
-    try:
-        first, last, step = (Fraction(str(strength_of(part.strip()))) for part in parts)
-    except ValueError:
-        raise ValueError(f'expected "first:last:step", as in "0.01:0.30:0.01", got {value!r}') from None
-    if step <= 0 or last < first or (last - first) / step > MAX_SWEEP:
-        raise ValueError(f'expected "first:last:step" that rises in at most {MAX_SWEEP} steps, got {value!r}')
-    return [float(first + number * step) for number in range(int((last - first) / step) + 1)]
-
-
-MAX_SWEEP = 1000
-
-Axis = Annotated[list[_T], BeforeValidator(_as_list), Field(min_length=1), AfterValidator(_distinct)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=63)]
-
-
-def _written(choice: Choice) -> Any:
-    return {"name": choice.name, **dict(choice.params)} if choice.params else choice.name
-
-
-PluginName = Annotated[Choice, BeforeValidator(_as_choice), PlainSerializer(_written)]
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
-Strength = Annotated[float, BeforeValidator(strength_of)]
-
-
-def _samples(value: Any) -> Any:
-    if value != "all" and (isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 100_000):
-        raise ValueError(f'expected "all" or a whole number from 1 to 100,000, got {value!r}')
-    return value
-
-
-Samples = Annotated[int | str, BeforeValidator(_samples)]
-"""How many of a posterior's weight samples are used: the first so many, or all."""
 
 
 class _Table(BaseModel):
@@ -131,18 +23,22 @@ class _Table(BaseModel):
 
 
 class ModelAxes(_Table):
-    """The axes of models in one role; an axis that is absent in a role is taken from `[models]`."""
+    """The axes of models in one role; an axis that is absent in a role is taken from `[models]`.
+
+    checkpoint: names of `[[checkpoints]]`, which are the models of a role's block in place of trained ones.
+    """
 
     source: Axis[PluginName] | None = None
-    subset: Axis[Literal["all"]] | None = None
+    subset: Axis[Literal["all", "half_a", "half_b"]] | None = None
     architecture: Axis[PluginName] | None = None
-    init: Axis[Literal["random"]] | None = None
+    init: Axis[Init] | None = None
     balance: Axis[str] | None = None
     defence: Axis[PluginName] | None = None
     posterior: Axis[PluginName] | None = None
     samples: Axis[Samples] | None = None
     recipe: Axis[PluginName] | None = None
     seed: Axis[Seed] | None = None
+    checkpoint: Axis[Name] | None = None
 
 
 class SurrogateAxes(ModelAxes):
@@ -156,7 +52,7 @@ class SurrogateAxes(ModelAxes):
 Role = Literal["surrogates", "victims"]
 ROLES: tuple[Role, ...] = ("surrogates", "victims")
 
-Blocks = Annotated[list[_T], BeforeValidator(_as_list), Field(min_length=1)]
+Blocks = Annotated[list[T], BeforeValidator(as_list), Field(min_length=1)]
 """One table `[name]`, or several `[[name]]`: the models of each block's own product of axes, together."""
 
 
@@ -198,9 +94,7 @@ class Tune(_Table):
     """A strength chosen for each surrogate on the tuning split: see `TuneSpec`. per_class: its images, at most 150."""
 
     ssim: Annotated[float, Field(ge=-1, lt=1)] = 0.4
-    over: Annotated[list[Strength], BeforeValidator(_sweep), Field(min_length=2), AfterValidator(_distinct)] | None = (
-        None
-    )
+    over: Annotated[list[Strength], BeforeValidator(sweep), Field(min_length=2), AfterValidator(distinct)] | None = None
     search: Literal["full", "bisection"] = "full"
     per_class: Annotated[int, Field(ge=2, le=1_000_000)] | None = None
     reference: bool = False
@@ -228,9 +122,24 @@ ClassName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_. -]*$", max_l
 class TaskTable(_Table):
     """What `[tasks.NAME]` changes: the classes, in order; the side of the images in pixels; the sources."""
 
-    classes: Annotated[list[ClassName], Field(min_length=2, max_length=100), AfterValidator(_distinct)] | None = None
+    classes: Annotated[list[ClassName], Field(min_length=2, max_length=100), AfterValidator(distinct)] | None = None
     size: Annotated[int, Field(ge=8, le=1024)] | None = None
     source: Axis[PluginName] | None = None
+
+
+class Checkpoint(_Table):
+    """A user's own network: weights that `--model NAME=FILE` binds, or that the store holds under this sha256.
+
+    source, balance, init: what it was trained on and started from, where that is known.
+    """
+
+    name: Name
+    architecture: PluginName
+    task: Name | None = None
+    source: PluginName | None = None
+    balance: str | None = None
+    init: Init | None = None
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
 
 
 class Grid(_Table):
@@ -246,6 +155,7 @@ class Grid(_Table):
     training: Training = Training()
     output: Output = Output()
     report: Report = Report()
+    checkpoints: list[Checkpoint] = []
     attacks: Annotated[list[AttackEntry], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -264,6 +174,40 @@ class Grid(_Table):
                 )
             seen.add(identity)
         return self
+
+    @model_validator(mode="after")
+    def _checkpoints_are_declared(self) -> Grid:
+        names = [item.name for item in self.checkpoints]
+        if len(set(names)) < len(names):
+            raise ValueError("checkpoints: two have the same name")
+        if self.models.checkpoint is not None:
+            raise ValueError("models.checkpoint: name checkpoints in [surrogates] or [victims]")
+        used = [(role, block, name) for role in ROLES for block in self.blocks(role) for name in block.checkpoint or ()]
+        for role, block, name in used:
+            if name not in names:
+                known = ", ".join(names) or "none"
+                raise ValueError(f"{role}.checkpoint: {name!r} is not declared in [[checkpoints]]. Available: {known}.")
+            beside = [
+                axis for axis in ModelAxes.model_fields if axis != "checkpoint" and getattr(block, axis) is not None
+            ]
+            if beside:
+                raise ValueError(
+                    f"{role}.{beside[0]}: not beside `checkpoint`, which trains nothing; write a second [[{role}]]"
+                )
+        unused = [name for name in names if name not in {name for _, _, name in used}]
+        if unused:
+            raise ValueError(f"checkpoints: {unused[0]!r} is named in neither [surrogates] nor [victims]")
+        for item in self.checkpoints:
+            if item.task is None and len(self.task) > 1:
+                raise ValueError(f"checkpoints: {item.name!r}: missing task; the grid has {', '.join(self.task)}")
+            if item.task is not None and item.task not in self.task:
+                raise ValueError(f"checkpoints: {item.name!r}: task {item.task!r} is none of the grid's")
+        return self
+
+    def checkpoints_of(self, block: ModelAxes, task: str) -> list[Checkpoint]:
+        """Return the checkpoints that a block names and that are of a task."""
+        by_name = {item.name: item for item in self.checkpoints}
+        return [by_name[name] for name in block.checkpoint or () if by_name[name].task in (None, task)]
 
     def blocks(self, role: Role) -> list[Any]:
         """Return the blocks of a role: `SurrogateAxes` or `ModelAxes`."""

@@ -15,6 +15,7 @@ from dumb_bench.grid import (
     CONTROLS,
     ROLES,
     AttackEntry,
+    Checkpoint,
     Grid,
     Images,
     ModelAxes,
@@ -25,7 +26,7 @@ from dumb_bench.grid import (
     Training,
     Tune,
 )
-from dumb_bench.plugin_kinds import NUMBERED, singular
+from dumb_bench.plugin_kinds import ALIASES, NUMBERED, singular
 
 MAX_FILE_BYTES = 1_000_000
 MAX_DOTS = 1_000
@@ -105,6 +106,10 @@ def _check_names(grid: Grid, catalogue: Catalogue) -> None:
     for task, table in grid.tasks.items():
         for choice in table.source or ():
             _known(f"tasks.{task}.source", "sources", choice.name, catalogue)
+    for number, item in enumerate(grid.checkpoints):
+        _known(f"checkpoints[{number}].architecture", "architectures", item.architecture.name, catalogue)
+        if item.source is not None:
+            _known(f"checkpoints[{number}].source", "sources", item.source.name, catalogue)
     for name in grid.images.deliveries:
         _known("images.deliveries", "deliveries", name, catalogue)
     for number, entry in enumerate(grid.attacks):
@@ -118,6 +123,7 @@ def _known(where: str, kind: str, name: str, catalogue: Catalogue) -> None:
         for known in catalogue.names(kind)
         if kind != "attacks" or known not in CONTROLS
     ]
+    names += ALIASES.get(kind, {})
     if not catalogue.knows(kind, name):
         raise InputError(f"{where}: {unknown(singular(kind), name, names)} A file of your own: --plugin FILE.")
 
@@ -150,6 +156,7 @@ _TABLES: dict[int | str, type[BaseModel]] = {
     "attacks": AttackEntry,
     "tune": Tune,
     "tasks": TaskTable,
+    "checkpoints": Checkpoint,
 }
 
 _TYPES: dict[str, str] = {

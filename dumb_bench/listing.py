@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from dumb_bench.catalogue import Catalogue, all_params
 from dumb_bench.data.tasks import known_tasks
 from dumb_bench.errors import InputError, unknown
-from dumb_bench.plugin_kinds import FAMILIES, KINDS
+from dumb_bench.plugin_kinds import ALIASES, FAMILIES, KINDS
 
 DETAILS = ("default", "parameters", "paper", "usable", "reason", "from")
 """What only `list --json` shows: a terminal has no room for it."""
@@ -98,15 +98,25 @@ def listing(kind: str, catalogue: Catalogue) -> list[dict[str, Any]]:
     if kind not in KINDS:
         raise InputError(unknown("kind", kind, [*KINDS, "tasks"]))
     rows = []
-    for name in catalogue.names(kind):
+    for name in (*catalogue.names(kind), *(_networks(catalogue) if kind == "architectures" else ())):
         entry = catalogue.get(kind, name)
         row: dict[str, Any] = {"name": name}
+        if kind == "architectures":
+            short = [own for own, long in ALIASES[kind].items() if long == name]
+            row |= {"also": ", ".join(short), "init": ", ".join(("random", "shared_0", *entry.info.inits))}
         if kind == "sources":
             row |= {"tasks": list(entry.info.tasks), "data": entry.info.origin}
         if kind != "figures":
             row["parameters"] = _shown(all_params(entry, {}))
         rows.append({**row, "from": entry.origin, "summary": entry.summary})
     return rows
+
+
+def _networks(catalogue: Catalogue) -> Iterator[str]:
+    """Yield the networks of torchvision; those of timm, more than a thousand, are named in the documentation only."""
+    family = catalogue.family("architectures", "torchvision")
+    refused = family.refused()
+    yield from (f"torchvision.{name}" for name in family.names() if name not in refused)
 
 
 def _attack_row(item: AttackName, catalogue: Catalogue) -> dict[str, Any]:

@@ -16,7 +16,7 @@ KINDS: dict[str, tuple[str, frozenset[str]]] = {
         frozenset({"base", "balance", "digits", "tasks", "images"})
         | {"declared", "decoded", "inspection", "pictures", "published", "ten_digits"},
     ),
-    "architectures": ("dumb_bench.architectures", frozenset({"base", "cifar"})),
+    "architectures": ("dumb_bench.architectures", frozenset({"base", "cifar", "library"})),
     "modifiers": ("dumb_bench.attacks.modifiers", frozenset({"base"})),
     "posteriors": ("dumb_bench.posteriors", frozenset({"base", "chains"})),
     "defences": ("dumb_bench.defences", frozenset({"base"})),
@@ -25,8 +25,18 @@ KINDS: dict[str, tuple[str, frozenset[str]]] = {
 }
 """Kind of plugin -> its folder, and the modules there that are not plugins."""
 
-FAMILIES: dict[str, frozenset[str]] = {"attacks": frozenset({"torchattacks", "foolbox", "art", "transferattack"})}
+FAMILIES: dict[str, frozenset[str]] = {
+    "attacks": frozenset({"torchattacks", "foolbox", "art", "transferattack"}),
+    "architectures": frozenset({"torchvision", "timm"}),
+}
 """Kind of plugin -> the leaves that are no plugin but a family of them: another library's, named `library.Name`."""
+
+_SHORT = (
+    "alexnet", "densenet121", "inception_v3", "mobilenet_v2", "resnet18", "resnet34", "resnet50", "resnet101",
+    "resnet152", "vgg11", "vgg11_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn", "vit_b_16",
+)  # fmt: skip
+ALIASES: dict[str, dict[str, str]] = {"architectures": {name: f"torchvision.{name}" for name in _SHORT}}
+"""Kind of plugin -> short names of a family's plugins; a spec and every table hold the long one."""
 
 NUMBERED: dict[str, frozenset[str]] = {"deliveries": frozenset({"jpeg", "resize"})}
 """Kind of plugin -> the leaves that a grid names with a number behind them: `jpeg75`."""

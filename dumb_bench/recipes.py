@@ -18,7 +18,8 @@ class Recipe(BaseModel):
     stops. schedule: of the learning rate, `cosine` down to 0 over all epochs, `steps` times `decay` after every
     `decay_epochs`. noise: upper end of the standard deviation, drawn for each image from U(0, noise), of the Gaussian
     noise added to training images; 0 is off. augment: `crop_flip` shifts each training image by up to 4 pixels, zeros
-    moving in, and mirrors every second one.
+    moving in, and mirrors every second one. trainable: all weights, or the last layer alone (feature extraction).
+    precision: of the passes in training, weights stay fp32. channels_last: their memory layout, for GPUs.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
@@ -36,6 +37,9 @@ class Recipe(BaseModel):
     decay_epochs: int = Field(default=75, ge=1, le=100_000)
     noise: float = Field(default=0.0, ge=0, le=1)
     augment: Literal["none", "crop_flip"] = "none"
+    trainable: Literal["all", "head"] = "all"
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    channels_last: bool = False
 
 
 RECIPES: dict[str, Recipe] = {

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from dumb_bench.case import case_of
+from dumb_bench.spec import UNKNOWN
 
 Columns = Mapping[str, Any]
 
@@ -13,17 +14,21 @@ Columns = Mapping[str, Any]
 class Relation(NamedTuple):
     """The columns of `tests` that depend on surrogate and victim alone."""
 
-    case: str
+    case: str | None
     white_box: bool
     shared_weights: float
     same_lineage: bool
-    same_init: bool
+    same_init: bool | None
     defence_known: bool
 
 
 def _lineage(model: Columns) -> tuple[Any, ...]:
     keys = ("source", "subset", "architecture", "init", "balance", "balance_mode", "recipe", "seed")
-    return tuple(model[key] for key in keys)
+    return (model.get("checkpoint"), *(model[key] for key in keys if not model.get("checkpoint")))
+
+
+def _lacks(models: Sequence[Columns], *keys: str) -> bool:
+    return any(model[key] == UNKNOWN for model in models for key in keys)
 
 
 def _weights(model: Columns) -> frozenset[tuple[str, int]]:
@@ -38,15 +43,17 @@ def relate(members: Sequence[Columns], victim: Columns) -> Relation:
     An axis differs when no member of the surrogate agrees with the victim on it. `white_box`: the surrogate is exactly
     the victim. `shared_weights`: the share of the surrogate's samples that are among the victim's, told apart by
     `weights` (trained part -> places in it). `same_lineage`: a training run in common. `same_init`: the same initial
-    weights, named ones or those of a run in common.
+    weights, named ones (`imagenet1k_v1`, `shared_0`) or those of a run in common. Of a checkpoint whose source or
+    balance is unknown `case` is None, where it is unknown what it started from `same_init`.
     """
+    known = not _lacks([*members, victim], "source", "balance")
     lineage = any(_lineage(member) == _lineage(victim) for member in members)
     samples = sum(member["samples"] for member in members)
     theirs = _weights(victim)
     alike = [member for member in members if member["defence"] == victim["defence"]]
     shared = sum(len(_weights(member) & theirs) for member in alike)
     named = any(
-        member["init"] == victim["init"] != "random" and member["architecture"] == victim["architecture"]
+        member["init"] == victim["init"] not in ("random", UNKNOWN) and member["architecture"] == victim["architecture"]
         for member in members
     )
     return Relation(
@@ -54,10 +61,12 @@ def relate(members: Sequence[Columns], victim: Columns) -> Relation:
             source_differs=all(member["source"] != victim["source"] for member in members),
             architecture_differs=all(member["architecture"] != victim["architecture"] for member in members),
             balance_differs=all(member["balance"] != victim["balance"] for member in members),
-        ),
+        )
+        if known
+        else None,
         white_box=len(members) == len(alike) == 1 and _weights(members[0]) == theirs,
         shared_weights=shared / samples,
         same_lineage=lineage,
-        same_init=lineage or named,
+        same_init=lineage or named or (None if _lacks([*members, victim], "init") else False),
         defence_known=any(member["defence"] == victim["defence"] for member in members),
     )

@@ -94,6 +94,9 @@ def delivery_id(delivery: Plugin) -> str:
 POINT = Plugin("point")
 NONE = Plugin("none")
 
+UNKNOWN = "unknown"
+"""What a model's columns say where nobody knows: of a user's own checkpoint."""
+
 
 @dataclass(frozen=True)
 class ModelSpec:
@@ -113,6 +116,8 @@ class ModelSpec:
     samples: int = 1
     draw: int = 0
     """Which weight samples of the posterior: 0 for the first ones, else the number of a random subset of them."""
+    checkpoint: str = ""
+    """sha256 of a user's own weights (`models.weights.tensors_sha256`), which are not trained; "" for all others."""
 
     @cached_property
     def id(self) -> str:
@@ -136,6 +141,7 @@ class ModelSpec:
             "recipe": self.recipe.label,
             "seed": self.seed,
             "id": self.id,
+            **({"checkpoint": self.checkpoint} if self.checkpoint else {}),
             "params": to_json(
                 {
                     "architecture": self.architecture.as_dict(),
@@ -179,8 +185,8 @@ class SurrogateSpec:
     def columns(self) -> dict[str, Any]:
         """The columns `surrogate_*`; where several models differ in one, their values joined by `+`."""
         merged: dict[str, Any] = {}
-        for key in self.models[0].columns:
-            values = [model.columns[key] for model in self.models]
+        for key in dict.fromkeys(key for model in self.models for key in model.columns):
+            values = [model.columns.get(key) for model in self.models]
             distinct = list(dict.fromkeys(values))
             merged[key] = distinct[0] if len(distinct) == 1 else "+".join(map(str, distinct))
         merged["samples"] = sum(model.samples for model in self.models)

@@ -21,6 +21,7 @@ from dumb_bench.catalogue import Catalogue
 from dumb_bench.cli import app, checks
 from dumb_bench.grid import (
     AttackEntry,
+    Checkpoint,
     Grid,
     Images,
     ModelAxes,
@@ -61,6 +62,11 @@ NOT_RUN = {
         "uv run dumb-bench list attacks",
         "uv run dumb-bench check attack smooth_fgsm",
         "uv run pytest examples/attack_package/tests",
+    ],
+    "my-own-model.md": [  # an installer, and a download
+        "pip install 'dumb-bench[timm]'",
+        "uv run dumb-bench fetch my_study.toml --data /shared/me/data",
+        "uv run dumb-bench run my_study.toml --data /shared/me/data --offline",
     ],
     "my-own-grid.md": [  # by test_export.py
         "uv run dumb-bench export results/my_grid --attack-id ID --out images",
@@ -210,8 +216,9 @@ def test_quoted_files_are_the_files() -> None:
     assert sorted(quoted) == [
         "examples/attack_package/my_attacks/smooth_fgsm.py", "examples/attack_package/pyproject.toml",
         "examples/attack_package/tests/test_it.py", "examples/my_attack.py", "examples/my_attack.toml",
+        "examples/my_checkpoint.py", "examples/my_checkpoint.toml",
         "examples/my_cluster.toml", "examples/my_data.py", "examples/my_data.toml", "examples/my_grid.toml",
-        "examples/my_transfer_attack.py", "examples/my_transfer_attack.toml",
+        "examples/my_network.py", "examples/my_transfer_attack.py", "examples/my_transfer_attack.toml",
     ]  # fmt: skip
     for name, text in quoted.items():
         assert text == (ROOT / name).read_text(), f"{name} differs from the page that quotes it"
@@ -246,6 +253,7 @@ def _keys(table: type[BaseModel]) -> list[str]:
         ("Recipes", _keys(Recipe)),
         ("`[output]`", _keys(Output)),
         ("`[report]`", _keys(Report)),
+        ("`[[checkpoints]]`", _keys(Checkpoint)),
         ("`[[attacks]]`", _keys(AttackEntry)),
         ("`tune`", _keys(Tune)),
     ],

@@ -25,7 +25,7 @@ CASES: dict[str, tuple[str, str]] = {
     "unknown table": (GOOD + "\n[extra]\nx = 1\n", "unknown key 'extra'"),
     "unknown attack": (changed('"fgsm"', '"fgsn"'), "attacks[0].name: unknown attack 'fgsn'. Did you mean 'fgsm'?"),
     "unknown source": (changed('"rendered"', '"renderd"'), "models.source: unknown source 'renderd'. Did you mean"),
-    "unknown architecture": (changed("small_alexnet", "alexnet"), "models.architecture: unknown architecture 'alexnet'"),
+    "unknown architecture": (changed("small_alexnet", "alex_net"), "architecture 'alex_net'. Did you mean 'alexnet'?"),
     "unknown task": (changed('"digits"', '"letters"'), "unknown task 'letters'. Available: bike_motorbike, cat_dog, cifar10, digits, imagenet, man_woman, objects9, ten_digits."),
     "unknown recipe": (changed('"small"', '"smal"'), "training.recipe: unknown recipe 'smal'. Did you mean 'small'?"),
     "unknown recipe value": (changed("epochs = 1", "epoch = 1"), "training.recipe"),

@@ -25,6 +25,9 @@ def test_dumb_2023_is_as_published():
         "decay_epochs": 75,
         "noise": 0.0,
         "augment": "none",
+        "trainable": "all",
+        "precision": "fp32",
+        "channels_last": False,
     }
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -14,18 +15,35 @@ from dumb_bench.catalogue import PluginInfo, mark
 _Architecture = TypeVar("_Architecture", bound=Callable[..., nn.Module])
 
 
+class NamedWeights(NamedTuple):
+    """Initial weights that have a name, pinned by the file that holds them.
+
+    url: of the file; its name ends in the first digits of its sha256, as in `resnet18-f37072fd.pth`. read: from the
+    verified file to tensors, named as in the network (of a `Preprocessed` one: the inner network's names).
+    """
+
+    url: str
+    read: Callable[[Path], Mapping[str, Tensor]]
+
+
 class ArchitectureInfo(NamedTuple):
-    """min_side: the smallest image side that the network takes, in pixels."""
+    """min_side: the smallest image side that the network takes, in pixels. inits: its named initial weights."""
 
     min_side: int
     paper: str
+    inits: Mapping[str, NamedWeights] = {}
 
 
 def architecture(
-    name: str, *, min_side: int = 32, paper: str = "", version: int = 1
+    name: str,
+    *,
+    min_side: int = 32,
+    paper: str = "",
+    version: int = 1,
+    inits: Mapping[str, NamedWeights] | None = None,
 ) -> Callable[[_Architecture], _Architecture]:
     """Declare a function `(num_classes, image_shape, *, **params) -> nn.Module` as an architecture."""
-    info = ArchitectureInfo(min_side, paper)
+    info = ArchitectureInfo(min_side, paper, inits or {})
 
     def decorate(call: _Architecture) -> _Architecture:
         return mark(call, PluginInfo("architectures", name, version, info))
@@ -59,6 +77,12 @@ class Preprocessed(nn.Module):
             )
         logits: Tensor = self.network((images - self.mean) / self.std)
         return logits
+
+
+def head_of(network: nn.Module) -> str:
+    """Return the name of the layer that gives the logits: the last linear layer or convolution, "" where none is."""
+    names = [name for name, layer in network.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
+    return names[-1] if names else ""
 
 
 class ResidualBlock(nn.Module):

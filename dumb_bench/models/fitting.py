@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from dumb_bench.defences.base import Defence
 from dumb_bench.models.augmentation import crop_and_flip
+from dumb_bench.models.execution import Steps
 from dumb_bench.posteriors.base import (
     Epoch,
     EpochHook,
@@ -140,6 +141,7 @@ def fit(
     total = recipe.epochs if epochs is None else epochs
     parts = batches_per_epoch(len(train.labels), recipe.batch)
     rate = schedule or _schedule(recipe, total * parts, parts)
+    steps = Steps(network, recipe, train.labels.device)
     stepper = optimiser(network) if optimiser else _optimiser(network, recipe)
     order, draw = (torch.Generator().manual_seed(seed(purpose)) for purpose in ("order", "defence"))
     inputs = Inputs(train, recipe, seed)
@@ -149,20 +151,21 @@ def fit(
     gradients = 0
     with seeded(seed("dropout"), train.labels.device):
         for number in range(1, total + 1):
-            network.train()
+            steps.train_mode()
             losses: list[Tensor] = []
             chosen = torch.randperm(len(train.labels), generator=order).to(train.labels.device)
             for part in chosen.tensor_split(parts):
-                images = inputs.of(part)
+                images = steps.laid_out(inputs.of(part))
                 step = (number - 1) * parts + len(losses)
                 for group in stepper.param_groups:
                     group["lr"] = rate(step)
                 stepper.zero_grad()
-                loss = defence.loss(network, images, train.labels[part], draw)
-                loss.backward()  # type: ignore[no-untyped-call]
+                with steps.autocast():
+                    loss = defence.loss(network, images, train.labels[part], draw)
+                steps.backward(loss, stepper)
                 if on_gradients is not None:
                     on_gradients(step, rate(step), network)
-                stepper.step()
+                steps.step(stepper)
                 losses.append(loss.detach() * len(part))
                 gradients += len(part)
                 if on_step_end is not None:
@@ -180,6 +183,7 @@ def fit(
                 on_epoch_end(done[-1], network)
             if stopping.stop and early_stopping:
                 break
+    steps.finish()
     if early_stopping:
         network.load_state_dict(best)
     network.eval()
@@ -193,6 +197,8 @@ def refresh_statistics(network: nn.Module, train: Images, recipe: Recipe, seed: 
     dropout is off, as where the statistics are used.
     """
     network.eval()
+    if recipe.trainable == "head":  # what normalises stood still in training, too
+        return
     layers = [
         layer
         for layer in network.modules()
@@ -242,10 +248,7 @@ def _schedule(recipe: Recipe, steps: int, steps_per_epoch: int) -> Schedule:
 
 
 def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    moving = [weight for weight in network.parameters() if weight.requires_grad]
     if recipe.optimiser == "adam":
-        return torch.optim.Adam(
-            network.parameters(), lr=recipe.lr, betas=(recipe.momentum, 0.999), weight_decay=recipe.weight_decay
-        )
-    return torch.optim.SGD(
-        network.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
-    )
+        return torch.optim.Adam(moving, lr=recipe.lr, betas=(recipe.momentum, 0.999), weight_decay=recipe.weight_decay)
+    return torch.optim.SGD(moving, lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)

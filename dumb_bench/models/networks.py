@@ -8,22 +8,19 @@ from torch import nn
 from dumb_bench.architectures.base import ArchitectureInfo
 from dumb_bench.catalogue import Catalogue
 from dumb_bench.data.tasks import task_named
-from dumb_bench.errors import InputError, unknown
+from dumb_bench.errors import InputError
 from dumb_bench.models.fitting import seeded
 from dumb_bench.spec import ModelSpec
-
-INITS = ("random",)
-"""The initial weights that models can start from."""
 
 
 def fresh_network(spec: ModelSpec, catalogue: Catalogue, seed: int) -> nn.Module:
     """Return the spec's network on the CPU, in train mode, its weights drawn by the seed; global generators unchanged.
 
+    Where the spec names initial weights, `initial.start` puts them in.
+
     Raises:
-        InputError: unknown task, architecture or init, or images smaller than the architecture takes.
+        InputError: unknown task or architecture, or images smaller than the architecture takes.
     """
-    if spec.init not in INITS:
-        raise InputError(f"architecture {spec.architecture.name!r}: {unknown('init', spec.init, INITS)}")
     task = task_named(spec.task, catalogue)
     entry = catalogue.get("architectures", spec.architecture.name)
     info: ArchitectureInfo = entry.info

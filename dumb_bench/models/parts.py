@@ -27,7 +27,10 @@ class Part:
 
     @cached_property
     def id(self) -> str:
-        """The part's id; the model's where the part is a single network."""
+        """The part's id; the model's where the part is a single network. Of a checkpoint: that of its weights."""
+        if self.spec.checkpoint:
+            held = {"checkpoint": self.spec.checkpoint, "architecture": self.spec.architecture, "task": self.spec.task}
+            return digest(held)
         if self.number == 0 and self.spec.posterior.name == "point":
             return self.spec.id
         return digest({"run": self.spec.id, "part": self.number})

@@ -21,6 +21,7 @@ from dumb_bench.data.images import class_counts, load_split
 from dumb_bench.defences.base import Defence
 from dumb_bench.models.cost import record_of, total
 from dumb_bench.models.fitting import Images, batches_per_epoch, fit, refresh_statistics, scaled
+from dumb_bench.models.initial import SHARED, Started, start
 from dumb_bench.models.networks import fresh_network
 from dumb_bench.models.parts import Part, run_of, single
 from dumb_bench.posteriors.base import EpochHook, History, OptimiserOf, Schedule, State, StepHook, WeightSamples
@@ -131,6 +132,7 @@ class _Problem:
     kept: Kept
     device: torch.device
     histories: list[History] = field(default_factory=list)
+    started: Started | None = None
     _inner: float = 0.0
 
     def __post_init__(self) -> None:
@@ -146,7 +148,7 @@ class _Problem:
         train = self.data.train
         return {
             "recipe_params": json.dumps(self.recipe.model_dump(), sort_keys=True),
-            "parameters": sum(weight.numel() for weight in self.build().parameters()),
+            "parameters": parameters_of(self.spec, self.catalogue),
             "train_images": len(train.ids),
             "train_counts": np.bincount(train.labels).tolist(),
             "train_ids_sha256": hashlib.sha256("\n".join(sorted(train.ids)).encode()).hexdigest(),
@@ -164,7 +166,9 @@ class _Problem:
         return _seed(self.spec, purpose, member)
 
     def build(self, member: int = 0) -> nn.Module:
-        return fresh_network(self.spec, self.catalogue, self.seed("init", member)).to(self.device)
+        network = fresh_network(self.spec, self.catalogue, self.seed("init", member))
+        self.started = start(network, self.spec, self.catalogue)
+        return network.to(self.device)
 
     def fit(
         self,
@@ -217,6 +221,8 @@ class _Problem:
         samples = work()
         seconds = time.perf_counter() - started
         record = record_of(self.histories, seconds - self._inner)
+        if self.started is not None:
+            record["init_weights"] = json.dumps(self.started._asdict(), sort_keys=True)
         self.histories, self._inner = outer[0], outer[1] + seconds
         return TrainedModel(samples, record)
 
@@ -228,7 +234,14 @@ class _Problem:
             yield scaled(images), labels
 
 
+def parameters_of(spec: ModelSpec, catalogue: Catalogue) -> int:
+    """Return the number of a network's weights."""
+    return sum(weight.numel() for weight in fresh_network(spec, catalogue, seed=0).parameters())
+
+
 def _seed(spec: ModelSpec, purpose: str, member: int = 0) -> int:
+    if purpose == "init" and SHARED.fullmatch(spec.init):  # neither the model's seed nor its data
+        return derive_seed("init", spec.init, spec.architecture.name, member)
     return derive_seed(*spec.training_key, member, purpose)
 
 

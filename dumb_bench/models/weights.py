@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any, get_args
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
@@ -45,3 +48,12 @@ def from_bytes(data: bytes) -> WeightSamples:
     if kind not in _KINDS or sorted(states) != list(range(len(states))) or not states:
         raise DamagedFileError("weights", f"no weight samples (kind {kind!r}, samples {sorted(states)})")
     return WeightSamples(tuple(states[number] for number in range(len(states))), kind)
+
+
+def tensors_sha256(state: Mapping[str, Tensor]) -> str:
+    """Return the sha256 of tensors by name: of names, types, shapes and values, whatever file they came from."""
+    found = hashlib.sha256()
+    for name, tensor in sorted(state.items()):
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        found.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return found.hexdigest()

@@ -243,7 +243,8 @@ def _score(
         test |= {f"surrogate_{key}": value for key, value in surrogate.items()}
         own, theirs = ([_described(model, state) for model in models] for models in (members, (victim,)))
         test |= relate(own, theirs[0])._asdict()
-        test["train_overlap"] = _overlap(members, victim, state)
+        if not any(model.checkpoint for model in (*members, victim)):
+            test["train_overlap"] = _overlap(members, victim, state)
     margins = margins_of(logits, images.labels).cpu().numpy().astype(np.float16)
     return test, {"test_id": test_id, "predictions": predictions.tolist(), "margins": margins}
 

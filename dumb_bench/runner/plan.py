@@ -14,6 +14,7 @@ from dumb_bench.data.images import check_attacked
 from dumb_bench.data.tasks import Task
 from dumb_bench.errors import InputError
 from dumb_bench.grid import ROLES, Grid, SurrogateAxes
+from dumb_bench.models.initial import named_weights
 from dumb_bench.models.networks import fresh_network
 from dumb_bench.models.parts import Makeup, Part, makeup
 from dumb_bench.models.training import training_counts
@@ -28,8 +29,9 @@ from dumb_bench.runner.plan_attacks import (
     usable,
     with_features,
 )
-from dumb_bench.runner.plan_models import surrogates_of, victims_of
-from dumb_bench.spec import ImagesSpec, ModelSpec, Plugin, SetSpec, SurrogateSpec, TuningSpec
+from dumb_bench.runner.plan_checkpoints import bound
+from dumb_bench.runner.plan_models import sources_attacked, surrogates_of, victims_of
+from dumb_bench.spec import UNKNOWN, ImagesSpec, ModelSpec, Plugin, SetSpec, SurrogateSpec, TuningSpec
 
 MAX_TESTS = 5_000_000
 MAX_MODELS = 100_000
@@ -90,7 +92,8 @@ class Plan:
     @cached_property
     def parts(self) -> dict[str, Part]:
         """Everything that is trained, by id, each once, in an order in which what is needed comes first."""
-        return {part.id: part for item in self.makeups.values() for part in item.needs}
+        needed = (part for item in self.makeups.values() for part in item.needs)
+        return {part.id: part for part in needed if not part.spec.checkpoint}
 
     @property
     def targeted(self) -> bool:
@@ -136,6 +139,7 @@ def build_plan(grid: Grid, catalogue: Catalogue, where: str = "grid", max_tests:
     """
     try:
         _check_size(grid, max_tests)
+        grid = bound(grid, catalogue)
         attacks = attacks_of(grid, catalogue)
         check_primary(grid, attacks)
         surrogates: dict[str, SurrogateSpec] = {}
@@ -183,7 +187,7 @@ def build_plan(grid: Grid, catalogue: Catalogue, where: str = "grid", max_tests:
 def _check_training(surrogates: list[SurrogateSpec], victims: list[ModelSpec], catalogue: Catalogue) -> None:
     """See that every source has the images that every balance needs."""
     models = [model for surrogate in surrogates for model in surrogate.models] + victims
-    distinct = {(model.source, model.subset, model.balance): model for model in models}
+    distinct = {(model.source, model.subset, model.balance): model for model in models if not model.checkpoint}
     for (source, _, balance), model in distinct.items():
         try:
             training_counts(model, catalogue)
@@ -195,10 +199,13 @@ _AXES = ("source", "subset", "architecture", "init", "balance", "defence", "post
 
 
 def _check_networks(surrogates: list[SurrogateSpec], victims: list[ModelSpec], catalogue: Catalogue) -> None:
-    """See that every architecture can be built for the task: depths that do not exist, images too small for it."""
+    """See that every architecture can be built for the task (depths that do not exist, images too small for it), and
+    that there are the initial weights that are named.
+    """
     models = [model for surrogate in surrogates for model in surrogate.models] + victims
-    for model in {model.architecture: model for model in models}.values():
+    for model in {(model.architecture, model.init): model for model in models}.values():
         try:
+            named_weights(model, catalogue)
             fresh_network(model, catalogue, seed=0)
         except InputError as error:
             raise InputError(f"models: {error}") from None
@@ -212,7 +219,8 @@ def _check_size(grid: Grid, max_tests: int) -> None:
     surrogates = 0
     for role in ROLES:
         for block in grid.blocks(role):
-            size = len(grid.task) * math.prod(len(grid.axis(block, axis)) for axis in _AXES)
+            size = len(grid.task) * math.prod(len(grid.axis(block, axis)) for axis in _AXES if not block.checkpoint)
+            size *= len(block.checkpoint or (0,))
             models[role] += size
             if isinstance(block, SurrogateAxes):
                 surrogates += size * len(block.aggregation) * len(block.modifier)
@@ -244,17 +252,12 @@ def _sets(
     tunings: dict[str, TuningSpec],
 ) -> Iterator[PlannedSet]:
     rule = grid.images.source
-    sources: dict[Plugin, None] = {}
-    for surrogate in surrogates:
-        if rule != "victim":
-            sources |= {model.source: None for model in surrogate.models}
-    if rule != "surrogate":
-        sources |= {victim.source: None for victim in victims}
-    for source in sources:
+    for source in sources_attacked(grid, task, surrogates, victims, catalogue):
+        own = (source, Plugin(UNKNOWN))
         images = ImagesSpec(task.name, source, grid.images.per_class)
-        facing = tuple(victim.id for victim in victims if rule != "victim" or victim.source == source)
+        facing = tuple(victim.id for victim in victims if rule != "victim" or victim.source in own)
         holders = [
-            item for item in surrogates if rule != "surrogate" or any(model.source == source for model in item.models)
+            item for item in surrogates if rule != "surrogate" or any(model.source in own for model in item.models)
         ]
         if not facing or not holders:
             continue

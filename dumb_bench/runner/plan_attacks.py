@@ -15,7 +15,7 @@ from dumb_bench.errors import InputError
 from dumb_bench.grid import AttackEntry, Choice, Grid, strength_of
 from dumb_bench.models.networks import fresh_network
 from dumb_bench.runner.plan_steps import recorded_steps
-from dumb_bench.spec import AttackSpec, ImagesSpec, Plugin, SurrogateSpec, TuneSpec
+from dumb_bench.spec import UNKNOWN, AttackSpec, ImagesSpec, Plugin, SurrogateSpec, TuneSpec
 
 
 class Refused(NamedTuple):
@@ -131,6 +131,10 @@ def tuning_images(surrogate: SurrogateSpec, per_class: int | None, catalogue: Ca
         InputError: the split has fewer.
     """
     source = surrogate.models[0].source
+    if source.name == UNKNOWN:
+        raise InputError(
+            "attacks.tune: a strength is chosen on images of the surrogate's source; state that of the checkpoint"
+        )
     if per_class is None:
         per_class = min(MOST_TUNING_IMAGES, *class_counts(catalogue, surrogate.task, source, "tuning"))
     images = ImagesSpec(surrogate.task, source, per_class, "tuning")

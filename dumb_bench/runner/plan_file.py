@@ -8,7 +8,7 @@ from dumb_bench.attacks.craft import budget_norm
 from dumb_bench.catalogue import Catalogue, all_params
 from dumb_bench.runner.plan import Plan, PlannedSet
 from dumb_bench.runner.units import CleanSet, ImagesUnit, TuneUnit
-from dumb_bench.spec import ModelSpec, TuningSpec, delivery_id, digest, to_json
+from dumb_bench.spec import UNKNOWN, ModelSpec, TuningSpec, delivery_id, digest, to_json
 
 FORMAT = 1
 
@@ -16,7 +16,8 @@ FORMAT = 1
 def clean_sets(plan: Plan, model: ModelSpec) -> tuple[CleanSet, ...]:
     """Return the test sets on which a model is evaluated clean: of the sources attacked, and of its own."""
     found = dict.fromkeys(plan.clean_sources(model.task))
-    found[model.source] = None
+    if model.source.name != UNKNOWN:
+        found[model.source] = None
     sources = sorted(found, key=lambda source: source.label)
     return tuple(CleanSet(source, delivery) for source in sources for delivery in plan.deliveries)
 

@@ -15,7 +15,11 @@ from dumb_bench.grid import Choice, Grid, ModelAxes, Role, SurrogateAxes
 from dumb_bench.models.networks import fresh_network
 from dumb_bench.recipes import recipe_of, resolve_recipe
 from dumb_bench.runner.plan_attacks import Refused, resolved
-from dumb_bench.spec import ModelSpec, Plugin, SurrogateSpec
+from dumb_bench.runner.plan_checkpoints import checkpoints_of
+from dumb_bench.spec import UNKNOWN, ModelSpec, Plugin, SurrogateSpec
+
+_OVER_ALL_WEIGHTS = frozenset({"vi", "laplace"})
+"""Posteriors that need every weight to move."""
 
 
 class _Block(NamedTuple):
@@ -69,6 +73,8 @@ def _models(
     posteriors = plugins("posteriors", "posterior", block.axis("posterior"))
     counts = {item: catalogue.get("posteriors", item.name).info.count(item.as_dict()) for item in posteriors}
     for item, recipe in product(posteriors, recipes):
+        if recipe_of(recipe).trainable == "head" and item.name in _OVER_ALL_WEIGHTS:
+            raise InputError(f'{role}.posterior: {item.name!r} is over all weights, not with trainable = "head"')
         try:
             catalogue.get("posteriors", item.name).info.epochs(recipe_of(recipe), item.as_dict())
         except InputError as error:
@@ -115,7 +121,38 @@ def _draws(block: _Block, posterior: Plugin, count: int, refused: list[Refused])
 def victims_of(grid: Grid, task: Task, catalogue: Catalogue, refused: list[Refused]) -> Iterator[ModelSpec]:
     """Yield the defender's models; samples that a posterior does not have go to `refused`."""
     for block in _blocks(grid, "victims"):
-        yield from _models(block, task, catalogue, block.axis("architecture"), refused)
+        if block.axes.checkpoint is not None:
+            yield from checkpoints_of(grid, block.axes, task.name, catalogue)
+        else:
+            yield from _models(block, task, catalogue, block.axis("architecture"), refused)
+
+
+def sources_attacked(
+    grid: Grid, task: Task, surrogates: list[SurrogateSpec], victims: list[ModelSpec], catalogue: Catalogue
+) -> list[Plugin]:
+    """Return the sources whose test images are attacked, by the rule `images.source`.
+
+    A checkpoint of unknown source has no images of its own: it takes part in those of all other models' sources, and
+    where there are none, of `models.source`.
+
+    Raises:
+        InputError: no source is known.
+    """
+    rule = grid.images.source
+    attackers = [model for surrogate in surrogates for model in surrogate.models]
+    models = (attackers if rule != "victim" else []) + (victims if rule != "surrogate" else [])
+    if any(model.source.name == UNKNOWN for model in models):
+        models += attackers + victims
+    found = dict.fromkeys(model.source for model in models if model.source.name != UNKNOWN)
+    if not found:
+        chosen = [resolved("models.source", "sources", item, catalogue) for item in grid.models.source or ()]
+        found = dict.fromkeys(item for item in chosen if task.name in catalogue.get("sources", item.name).info.tasks)
+    if not found:
+        raise InputError(
+            f"models.source: missing; no checkpoint of task {task.name!r} states its source, so name whose images are "
+            "attacked"
+        )
+    return list(found)
 
 
 def surrogates_of(grid: Grid, task: Task, catalogue: Catalogue, refused: list[Refused]) -> Iterator[SurrogateSpec]:
@@ -138,8 +175,12 @@ def _surrogates(
 ) -> Iterator[SurrogateSpec]:
     asked: SurrogateAxes = block.axes  # type: ignore[assignment]
     modifiers = [resolved(f"{block.name}.modifier", "modifiers", item, catalogue) for item in asked.modifier]
+    if asked.checkpoint is not None:
+        for model in checkpoints_of(block.grid, asked, task.name, catalogue):
+            yield from _used((model,), model.architecture.name, asked, modifiers, catalogue, refused, refusals)
+        return
     for choice in block.axis("architecture"):
-        names = choice.name.split("+")
+        names = [catalogue.canonical("architectures", name) for name in choice.name.split("+")]
         if len(names) > 1 and choice.params:
             raise InputError(f"{block.name}.architecture: {choice.name!r} is an ensemble and takes no parameters")
         if len(set(names)) < len(names):
@@ -149,16 +190,29 @@ def _surrogates(
         members = [choice._replace(name=name) for name in names]
         columns = [list(_models(block, task, catalogue, [member], refused)) for member in members]
         for models in zip(*columns, strict=True):
-            for aggregation in asked.aggregation:
-                for modifier in modifiers:
-                    reasons = [_refusal(model, modifier, refusals, catalogue) for model in models]
-                    reason = next(filter(None, reasons), None)
-                    if reason is None:
-                        yield SurrogateSpec(models, aggregation, modifier)
-                        continue
-                    item = Refused(f"modifier {modifier.label}, surrogate {choice.name}", reason)
-                    if item not in refused:
-                        refused.append(item)
+            yield from _used(models, choice.name, asked, modifiers, catalogue, refused, refusals)
+
+
+def _used(
+    models: tuple[ModelSpec, ...],
+    shown: str,
+    asked: SurrogateAxes,
+    modifiers: list[Plugin],
+    catalogue: Catalogue,
+    refused: list[Refused],
+    refusals: dict[tuple[Plugin, Plugin], str | None],
+) -> Iterator[SurrogateSpec]:
+    """Yield the surrogates that some models are, one for each way to combine and to modify them."""
+    for aggregation in asked.aggregation:
+        for modifier in modifiers:
+            reasons = [_refusal(model, modifier, refusals, catalogue) for model in models]
+            reason = next(filter(None, reasons), None)
+            if reason is None:
+                yield SurrogateSpec(models, aggregation, modifier)
+                continue
+            item = Refused(f"modifier {modifier.label}, surrogate {shown}", reason)
+            if item not in refused:
+                refused.append(item)
 
 
 def _refusal(

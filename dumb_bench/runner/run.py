@@ -15,9 +15,10 @@ import tomli_w
 from dumb_bench.catalogue import Catalogue
 from dumb_bench.grid_file import read_grid
 from dumb_bench.redaction import public_uri
+from dumb_bench.runner.checkpoints import store_checkpoints
 from dumb_bench.runner.driver import Driver, Executor, Tally, Watcher
 from dumb_bench.runner.execute import SlotSettings, Worker
-from dumb_bench.runner.fetch import ensure, sources_of
+from dumb_bench.runner.fetch import ensure, ensure_weights, sources_of
 from dumb_bench.runner.gallery import write_gallery
 from dumb_bench.runner.kept_sets import spared
 from dumb_bench.runner.outstanding import Outstanding, PartsOf, models_needed, outstanding, parts_of, read_index
@@ -100,7 +101,8 @@ def run_grid(path: Path, catalogue: Catalogue, options: RunOptions, watcher: Wat
     summary.quarantined = _set_aside(folder)
     beside = options.store == default_store(options.results)
     document = plan_document(plan, "" if beside else public_uri(store.uri), catalogue)
-    texts = {"grid.toml": text, "grid.resolved.toml": tomli_w.dumps(_without_none(grid.model_dump(mode="json")))}
+    resolved = _without_none(plan.grid.model_dump(mode="json"))
+    texts = {"grid.toml": text, "grid.resolved.toml": tomli_w.dumps(resolved)}
     for file, content in texts.items():
         folder.write_text(file, content)
     files = {file: hashlib.sha256(content.encode()).hexdigest() for file, content in texts.items()}
@@ -145,6 +147,7 @@ def _rounds(
     with ExitStack() as open_until_the_end:
         executor: Executor | None = None
         for _ in range(MAX_ROUNDS + bool(plan.tunings)):
+            store_checkpoints(plan, store, catalogue)
             left = outstanding(plan, read_index(store, plan.parts), catalogue)
             units, lost = _to_run(left, parts, store, retry)
             retry = False
@@ -152,6 +155,7 @@ def _rounds(
                 say(_opening(plan, left, units, spared(units, store)))
                 if executor is None:
                     ensure(sources_of(plan), catalogue)
+                    ensure_weights((unit.part.spec for unit in units if isinstance(unit, TrainUnit)), catalogue)
                     executor = _executor(plan, len(units) + left.open_tunings, store, catalogue, options, say)
                     open_until_the_end.callback(executor.close)
                 summary.add(Driver(store, executor, log, watcher).run(units, parts, lost))

@@ -14,11 +14,11 @@ from dumb_bench.evaluation import mean_logits_of
 from dumb_bench.models.cost import total
 from dumb_bench.models.fitting import macro_f1
 from dumb_bench.models.parts import Share
-from dumb_bench.models.training import describe_training, train_part
+from dumb_bench.models.training import describe_training, parameters_of, train_part
 from dumb_bench.runner.slot_state import SlotState, labels_of
 from dumb_bench.runner.stored_parts import LoadedPart
 from dumb_bench.runner.units import CleanSet, CleanUnit, ImagesUnit, ModelUnit, TrainUnit
-from dumb_bench.spec import ModelSpec, Plugin, to_json
+from dumb_bench.spec import UNKNOWN, ModelSpec, Plugin, to_json
 from dumb_bench.store.rows import as_table
 
 
@@ -58,17 +58,23 @@ def run_model(unit: ModelUnit, state: SlotState) -> dict[str, pa.Table]:
     columns = {key: value for key, value in spec.columns.items() if key != "id"}
     records = [state.parts.loaded(part).record for part in held.needs]
     shares = [(state.parts.loaded(share.part), share) for share in held.shares]
-    (own,) = clean_rows(spec, (CleanSet(spec.source, Plugin("float32")),), unit.key, state)  # as they are
+    classes = len(task_named(spec.task, state.catalogue).classes)
+    judged: dict[str, Any] = {}
+    if spec.source.name != UNKNOWN:
+        (own,) = clean_rows(spec, (CleanSet(spec.source, Plugin("float32")),), unit.key, state)  # as they are
+        judged = {"own_accuracy": own["accuracy"], "degenerate": degenerate(own, classes)}
+    known = parameters_of(spec, state.catalogue)
+    trained = {"parameters": known} if spec.checkpoint else describe_training(spec, state.catalogue)
     row = {
         "model_id": spec.id,
         "unit_key": unit.key,
         "task": spec.task,
         **columns,
-        **describe_training(spec, state.catalogue),
+        **trained,
         **total(records),
+        "init_weights": next((record["init_weights"] for record in records if record.get("init_weights")), None),
         "weights_bytes": sum(part.bytes_of(share) for part, share in shares),
-        "own_accuracy": own["accuracy"],
-        "degenerate": degenerate(own, len(task_named(spec.task, state.catalogue).classes)),
+        **judged,
         "weights_sha256": weights_digest(shares),
         **{key: records[-1].get(key) for key in ("library_versions", "hardware", "host", "finished_at")},
     }

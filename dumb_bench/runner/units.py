@@ -260,6 +260,8 @@ def kind_of(unit: Unit) -> str:
 
 def model_label(model: ModelSpec) -> str:
     """Return a model in a few words."""
+    if model.checkpoint:
+        return f"{model.architecture.label} / checkpoint {model.checkpoint[:12]}"
     how = "" if model.posterior.name == "point" else f" / {model.posterior.label}"
     how += f" / {model.samples} samples" if model.samples > 1 else ""
     return f"{model.architecture.label} / {model.source.label} / {model.balance}{how} / seed {model.seed}"

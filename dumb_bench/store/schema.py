@@ -71,6 +71,8 @@ MODELS = pa.schema(
         "own_accuracy": _real,
         "degenerate": _text,
         "weights_sha256": _text,
+        "init_weights": _text,
+        "checkpoint": _text,
         "library_versions": _text,
         "hardware": _text,
         "host": _text,
@@ -79,6 +81,7 @@ MODELS = pa.schema(
     }
 )
 """One row a model. `test_source`, `test_delivery`, `clean_*` are lists of equal length, one entry a clean test set.
+Of a user's own checkpoint `checkpoint` is the sha256, and what only training could say is null.
 `degenerate` is null for a healthy model, else the sentence that says why it is not. `clean_logits` holds each test
 set's logits flattened, (N * K,). Both hold the whole test split; their first entries follow `images.index`."""
 
@@ -173,6 +176,8 @@ TESTS = pa.schema(
         "delivery": _text,
         "defence_known": _flag,
         **{f"victim_{key}": kind for key, kind in _MODEL_COLUMNS.items() if key != "params"},
+        "surrogate_checkpoint": _text,
+        "victim_checkpoint": _text,
         "case": _text,
         "white_box": _flag,
         "shared_weights": _real,
