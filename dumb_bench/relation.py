@@ -37,14 +37,14 @@ def relate(members: Sequence[Columns], victim: Columns) -> Relation:
 
     An axis differs when no member of the surrogate agrees with the victim on it. `white_box`: the surrogate is exactly
     the victim. `shared_weights`: the share of the surrogate's samples that are among the victim's, told apart by
-    `weights` (trained part -> places in it). `same_lineage`: a training run in common. `same_init`: the same initial
-    weights, named ones or those of a run in common.
+    `weights` (trained part -> places in it); the input defence around them does not matter. `same_lineage`: a training
+    run in common. `same_init`: the same initial weights, named ones or those of a run in common.
     """
     lineage = any(_lineage(member) == _lineage(victim) for member in members)
     samples = sum(member["samples"] for member in members)
     theirs = _weights(victim)
     alike = [member for member in members if member["defence"] == victim["defence"]]
-    shared = sum(len(_weights(member) & theirs) for member in alike)
+    shared = sum(len(_weights(member) & theirs) for member in members)
     named = any(
         member["init"] == victim["init"] != "random" and member["architecture"] == victim["architecture"]
         for member in members

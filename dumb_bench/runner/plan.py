@@ -11,6 +11,7 @@ from functools import cached_property
 from dumb_bench.catalogue import Catalogue
 from dumb_bench.data.images import check_attacked
 from dumb_bench.data.tasks import Task, task_named
+from dumb_bench.defences.composition import parents_of
 from dumb_bench.errors import InputError
 from dumb_bench.grid import ROLES, Grid, SurrogateAxes
 from dumb_bench.models.networks import fresh_network
@@ -196,6 +197,7 @@ _AXES = ("source", "subset", "architecture", "init", "balance", "defence", "post
 def _check_networks(surrogates: list[SurrogateSpec], victims: list[ModelSpec], catalogue: Catalogue) -> None:
     """See that every architecture can be built for the task: depths that do not exist, images too small for it."""
     models = [model for surrogate in surrogates for model in surrogate.models] + victims
+    models += [parent for model in models for parent in parents_of(model, catalogue)]
     for model in {model.architecture: model for model in models}.values():
         try:
             fresh_network(model, catalogue, seed=0)
