@@ -9,6 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dumb_bench.cli_options import (
+    AsJson,
+    Data,
+    GridFile,
+    MaxTests,
+    Models,
+    Offline,
+    Plugins,
+    Results,
+    ResultsPlace,
+    StorePlace,
+)
 from dumb_bench.command_errors import clean_errors
 from dumb_bench.errors import InputError
 from dumb_bench.export import export
@@ -25,20 +37,6 @@ app = typer.Typer(
 checks = typer.Typer(help="Check a plugin, or stored results.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(checks, name="check")
 
-GridFile = Annotated[Path, typer.Argument(metavar="GRID", help="A grid file (TOML).")]
-Results = Annotated[str, typer.Argument(metavar="RESULTS", help="A result folder, as `run` names it at its end.")]
-Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="A Python file with plugins; may be repeated.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-StorePlace = Annotated[
-    str | None, typer.Option(help="Folder or URI of the store of finished units [default: .store beside the results].")
-]
-ResultsPlace = Annotated[str | None, typer.Option(help="Folder or URI for the results [default: results/NAME].")]
-MaxTests = Annotated[int, typer.Option(min=1, help="Refuse a grid of more tests than this.")]
-Data = Annotated[Path, typer.Option(envvar="DUMB_BENCH_DATA", help="Folder of the sources' files.")]
-Offline = Annotated[bool, typer.Option("--offline", help="Download nothing; what is missing is an error.")]
-Models = Annotated[
-    list[str] | None, typer.Option("--model", metavar="NAME=FILE", help="File of a checkpoint of the grid; repeatable.")
-]
 DATA = Path("data")
 
 

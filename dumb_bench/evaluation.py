@@ -69,11 +69,14 @@ def logits_of(network: nn.Module, images: Tensor, seed: int = 0) -> Tensor:
         return torch.cat([network(images[start : start + batch]) for start in range(0, len(images), batch)]).float()
 
 
-def mean_logits_of(networks: tuple[nn.Module, ...], images: Tensor) -> Tensor:
-    """Return the mean over weight samples of the logits: how a victim with several samples answers."""
-    total = logits_of(networks[0], images)
+def mean_logits_of(networks: tuple[nn.Module, ...], images: Tensor, seed: int = 0) -> Tensor:
+    """Return the mean over weight samples of the logits: how a victim with several samples answers.
+
+    seed: of the first; those of the others follow it.
+    """
+    total = logits_of(networks[0], images, seed)
     for number, network in enumerate(networks[1:], 1):
-        total = total + logits_of(network, images, number)
+        total = total + logits_of(network, images, seed + number)
     return total if len(networks) == 1 else total / len(networks)
 
 

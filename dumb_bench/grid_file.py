@@ -100,7 +100,8 @@ def _check_names(grid: Grid, catalogue: Catalogue) -> None:
             ("modifier", "modifiers"),
         ):
             for choice in getattr(axes, axis, None) or ():
-                members = choice.name.split("+") if (section, axis) == ("surrogates", "architecture") else [choice.name]
+                joined = (section, axis) == ("surrogates", "architecture") or axis == "defence"
+                members = choice.name.split("+") if joined else [choice.name]
                 for name in members:
                     _known(f"{section}.{axis}", kind, name, catalogue)
     for task, table in grid.tasks.items():

@@ -19,7 +19,7 @@ KINDS: dict[str, tuple[str, frozenset[str]]] = {
     "architectures": ("dumb_bench.architectures", frozenset({"base", "cifar", "library"})),
     "modifiers": ("dumb_bench.attacks.modifiers", frozenset({"base"})),
     "posteriors": ("dumb_bench.posteriors", frozenset({"base", "chains"})),
-    "defences": ("dumb_bench.defences", frozenset({"base"})),
+    "defences": ("dumb_bench.defences", frozenset({"base", "composition", "adversarial", "inputs"})),
     "deliveries": ("dumb_bench.deliveries", frozenset({"base"})),
     "figures": ("dumb_bench.report.figures", frozenset({"base", "series"})),
 }

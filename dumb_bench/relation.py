@@ -42,16 +42,17 @@ def relate(members: Sequence[Columns], victim: Columns) -> Relation:
 
     An axis differs when no member of the surrogate agrees with the victim on it. `white_box`: the surrogate is exactly
     the victim. `shared_weights`: the share of the surrogate's samples that are among the victim's, told apart by
-    `weights` (trained part -> places in it). `same_lineage`: a training run in common. `same_init`: the same initial
-    weights, named ones (`imagenet1k_v1`, `shared_0`) or those of a run in common. Of a checkpoint whose source or
-    balance is unknown `case` is None, where it is unknown what it started from `same_init`.
+    `weights` (trained part -> places in it); the input defence around them does not matter. `same_lineage`: a training
+    run in common. `same_init`: the same initial weights, named ones (`imagenet1k_v1`, `shared_0`) or those of a run in
+    common. Of a checkpoint whose source or balance is unknown `case` is None, where it is unknown what it started from
+    `same_init`.
     """
     known = not _lacks([*members, victim], "source", "balance")
     lineage = any(_lineage(member) == _lineage(victim) for member in members)
     samples = sum(member["samples"] for member in members)
     theirs = _weights(victim)
     alike = [member for member in members if member["defence"] == victim["defence"]]
-    shared = sum(len(_weights(member) & theirs) for member in alike)
+    shared = sum(len(_weights(member) & theirs) for member in members)
     named = any(
         member["init"] == victim["init"] not in ("random", UNKNOWN) and member["architecture"] == victim["architecture"]
         for member in members

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -85,11 +86,12 @@ class LockedSurrogate(nn.Module):
             self._turn += 1
         outputs = []
         for member in members:
-            self._forwards += len(images)
+            passes = int(getattr(member, "passes", 1))  # of a defence that asks its network several times
+            self._forwards += passes * len(images)
             seen = images
             if images.requires_grad:
                 seen = images.view_as(images)  # a node of this pass: gradients that start at a feature map count too
-                seen.register_hook(self._count_backward)  # type: ignore[no-untyped-call]
+                seen.register_hook(partial(self._count_backward, passes))  # type: ignore[no-untyped-call]
             outputs.append(member(seen))
         return mean_probs(outputs) if self.aggregation == "mean_probs" else mean_logits(outputs)
 
@@ -115,8 +117,8 @@ class LockedSurrogate(nn.Module):
         """Let `cycle` begin again: every call of an attack asks the samples in the same order."""
         self._turn = 0
 
-    def _count_backward(self, gradient: Tensor) -> None:
-        self._backwards += len(gradient)
+    def _count_backward(self, passes: int, gradient: Tensor) -> None:
+        self._backwards += passes * len(gradient)
 
     @property
     def cost(self) -> Cost:

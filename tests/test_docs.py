@@ -282,3 +282,11 @@ def test_every_attack_and_modifier_is_on_its_page() -> None:
     catalogue = Catalogue()
     wanted = set(catalogue.names("attacks")) - {"identity", "sign_noise"} | set(catalogue.names("modifiers"))
     assert wanted - named == set()
+
+
+def test_every_defence_is_on_its_page() -> None:
+    text = (ROOT / "docs" / "defences.md").read_text()
+    catalogue = Catalogue()
+    assert {name for name in catalogue.names("defences") if not re.search(rf"`{name}`|\"{name}\"", text)} == set()
+    axis = section(ROOT / "docs" / "my-own-grid.md", "`[models]`")
+    assert {name for name in catalogue.names("defences") if f'`"{name}"`' not in axis} == set()

@@ -51,6 +51,20 @@ def gradient_of(scene: Scene, view: View) -> Gradient:
     return gradient
 
 
+def averaged(gradient: Gradient, draws: int) -> Gradient:
+    """Return the mean gradient over so many calls, in which a random surrogate draws anew; that of one call for 1."""
+    if draws == 1:
+        return gradient
+
+    def mean(images: Tensor) -> Tensor:
+        total = gradient(images)
+        for _ in range(draws - 1):
+            total = total + gradient(images)
+        return total / draws
+
+    return mean
+
+
 def per_image(values: Tensor) -> Tensor:
     """Return (N,) as (N, 1, 1, 1)."""
     return values[:, None, None, None]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dumb_bench.attacks.base import PAPER_EPS, Norm, Surrogate, as_float, attack
 from dumb_bench.attacks.gradients import LossName, Objective
-from dumb_bench.attacks.iterative import chosen_step, iterate, per_image
+from dumb_bench.attacks.iterative import averaged, chosen_step, iterate, per_image
 from dumb_bench.errors import InputError
 
 
@@ -32,11 +32,13 @@ def pgd(
     restarts: Annotated[int, Field(ge=1, le=1_000)] = 1,
     loss: LossName = "cross_entropy",
     reference: bool = False,
+    eot: Annotated[int, Field(ge=1, le=1_000)] | None = None,
 ) -> Tensor:
     """Projected gradient descent; each step is relative_step * eps, so that ten steps can cross the ball.
 
     restarts: how many random starts; each image keeps the end of highest loss. reference: steps of 2/255 whatever eps
-    is, as in the published DUMB runs.
+    is, as in the published DUMB runs. eot: each step's gradient is the mean over so many passes of a surrogate that
+    draws random numbers (expectation over transformation: Athalye et al., ICML 2018, section 4.2); None for one pass.
 
     Raises:
         InputError: several restarts without a random start; reference in L2.
@@ -49,7 +51,7 @@ def pgd(
 
     def ascend() -> Tensor:
         return iterate(
-            images, eps, gradient=objective.gradient, generator=generator,
+            images, eps, gradient=averaged(objective.gradient, eot or 1), generator=generator,
             norm=norm, steps=steps, step=step, decay=0.0, random_start=random_start,
         )  # fmt: skip
 

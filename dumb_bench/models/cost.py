@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
+
+import torch
+from torch import Tensor, nn
 
 from dumb_bench.posteriors.base import History
 
@@ -16,6 +21,31 @@ _CURVES = {
     "curve_validation_loss": "validation_loss",
     "curve_validation_f1": "validation_f1",
 }
+
+
+@dataclass
+class Passed:
+    """images: passed forward through networks on the way to a gradient, each as often as it was."""
+
+    images: int = 0
+
+
+@contextmanager
+def counted(networks: Sequence[nn.Module]) -> Iterator[Passed]:
+    """Count the images that pass networks meanwhile, but where gradients are off."""
+    passed = Passed()
+
+    def note(network: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        del network
+        if torch.is_grad_enabled():
+            passed.images += len(inputs[0])
+
+    hooks = [network.register_forward_pre_hook(note) for network in networks]
+    try:
+        yield passed
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def record_of(histories: Sequence[History], seconds: float) -> Record:

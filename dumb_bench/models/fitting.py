@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from dumb_bench.defences.base import Defence
+from dumb_bench.defences.base import Course, Defence
 from dumb_bench.models.augmentation import crop_and_flip
 from dumb_bench.models.execution import Steps
 from dumb_bench.posteriors.base import (
@@ -136,8 +136,12 @@ def fit(
     on_epoch_end: EpochHook | None = None,
     on_gradients: StepHook | None = None,
     on_step_end: StepHook | None = None,
+    parents: Sequence[nn.Module] = (),
 ) -> History:
-    """Train a network in place; arguments and errors as `TrainingProblem.fit`. seed: of each purpose."""
+    """Train a network in place; arguments and errors as `TrainingProblem.fit`. seed: of each purpose.
+
+    parents: the networks that the defence's training needs, in eval mode, frozen.
+    """
     total = recipe.epochs if epochs is None else epochs
     parts = batches_per_epoch(len(train.labels), recipe.batch)
     rate = schedule or _schedule(recipe, total * parts, parts)
@@ -160,8 +164,9 @@ def fit(
                 for group in stepper.param_groups:
                     group["lr"] = rate(step)
                 stepper.zero_grad()
+                course = Course(step / (total * parts), tuple(parents))
                 with steps.autocast():
-                    loss = defence.loss(network, images, train.labels[part], draw)
+                    loss = defence.loss(network, images, train.labels[part], draw, course)
                 steps.backward(loss, stepper)
                 if on_gradients is not None:
                     on_gradients(step, rate(step), network)

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from dumb_bench.catalogue import Catalogue
+from dumb_bench.defences.composition import about, parents_of, trained_as
 from dumb_bench.posteriors.base import PosteriorInfo
 from dumb_bench.recipes import recipe_of
 from dumb_bench.seeding import derive_seed
@@ -73,10 +74,16 @@ def makeup(spec: ModelSpec, catalogue: Catalogue) -> Makeup:
         places.setdefault(sample // size, []).append(sample % size)
     if info.parents == "members":
         shares = tuple(Share(single(spec, catalogue, member), (0,)) for member in places)
-        return Makeup(shares, tuple(share.part for share in shares))
+        return Makeup(shares, (*_before(run, catalogue), *(share.part for share in shares)))
     shares = tuple(Share(Part(run, number), tuple(own)) for number, own in places.items())
     start = (single(spec, catalogue),) if info.parents == "start" else ()
-    return Makeup(shares, (*start, *(Part(run, number) for number in range(max(places) + 1))))
+    own = (Part(run, number) for number in range(max(places) + 1))
+    return Makeup(shares, (*_before(run, catalogue), *start, *own))
+
+
+def _before(spec: ModelSpec, catalogue: Catalogue) -> tuple[Part, ...]:
+    """Return every part of the networks that a defence's training needs."""
+    return tuple(part for parent in parents_of(spec, catalogue) for part in makeup(parent, catalogue).needs)
 
 
 def drawn(count: int, samples: int, draw: int) -> list[int]:
@@ -94,7 +101,7 @@ def needs_of(part: Part, catalogue: Catalogue) -> tuple[Part, ...]:
     """Return the parts that must be there before a part can be trained."""
     info: PosteriorInfo = catalogue.get("posteriors", part.spec.posterior.name).info
     start = (single(part.spec, catalogue),) if info.parents == "start" else ()
-    return start if part.before is None else (part.before,)
+    return (*_before(part.spec, catalogue), *(start if part.before is None else (part.before,)))
 
 
 def epochs_of(part: Part, catalogue: Catalogue) -> int:
@@ -105,6 +112,11 @@ def epochs_of(part: Part, catalogue: Catalogue) -> int:
     return info.epochs(recipe, params) - (recipe.epochs if info.parents == "start" else 0)
 
 
+def passes_of(part: Part, catalogue: Catalogue) -> int:
+    """Return how many passes forward and backward a training image takes in an epoch of a part, at most."""
+    return about(part.spec.defence, catalogue).training_passes({})
+
+
 def samples_of(part: Part, catalogue: Catalogue) -> int:
     """Return how many weight samples a part gives."""
     info: PosteriorInfo = catalogue.get("posteriors", part.spec.posterior.name).info
@@ -113,13 +125,17 @@ def samples_of(part: Part, catalogue: Catalogue) -> int:
 
 
 def run_of(spec: ModelSpec, catalogue: Catalogue) -> ModelSpec:
-    """Return the spec of a model's training run: without the parameter that says how long it is."""
+    """Return the spec of a model's training run: without how long it is, and without what is put around it after."""
     info: PosteriorInfo = catalogue.get("posteriors", spec.posterior.name).info
     kept = tuple((key, value) for key, value in spec.posterior.params if key != info.length)
-    return dataclasses.replace(spec, posterior=dataclasses.replace(spec.posterior, params=kept), samples=1, draw=0)
+    posterior = dataclasses.replace(spec.posterior, params=kept)
+    return dataclasses.replace(
+        spec, posterior=posterior, samples=1, draw=0, defence=trained_as(spec.defence, catalogue)
+    )
 
 
 def single(spec: ModelSpec, catalogue: Catalogue, member: int = 0) -> Part:
     """Return the network of the posterior `point` under a model's conditions, with a member's seeds."""
     point = catalogue.resolve("posteriors", "point", {})
-    return Part(dataclasses.replace(spec, posterior=point, samples=1, draw=0), member)
+    trained = trained_as(spec.defence, catalogue)
+    return Part(dataclasses.replace(spec, posterior=point, samples=1, draw=0, defence=trained), member)

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from dumb_bench.catalogue import Catalogue, all_params
-from dumb_bench.defences.base import Defence
+from dumb_bench.defences.composition import defence_of
 from dumb_bench.errors import InputError
 from dumb_bench.models.networks import fresh_network
 from dumb_bench.posteriors.base import WeightSamples
@@ -30,8 +30,7 @@ def networks(
     name = spec.posterior.name
     if samples.kind == "gaussian" and len(samples.states) != 2:
         raise InputError(f"posterior {name!r}: samples of kind 'gaussian' are means and deviations")
-    entry = catalogue.get("defences", spec.defence.name)
-    defence: Defence = entry.call(**spec.defence.as_dict())
+    defence = defence_of(spec.defence, catalogue)
     found = []
     stochastic = samples.kind != "samples"
     for state in samples.states[:1] if stochastic else samples.prefix(spec.samples).states:

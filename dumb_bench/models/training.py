@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -18,12 +19,13 @@ from dumb_bench.catalogue import Catalogue
 from dumb_bench.data.balance import counts, subsample, subset_counts, subset_members
 from dumb_bench.data.base import Split
 from dumb_bench.data.images import class_counts, load_split
-from dumb_bench.defences.base import Defence
-from dumb_bench.models.cost import record_of, total
+from dumb_bench.defences.composition import about, defence_of, parents_of
+from dumb_bench.models.cost import counted, record_of, total
 from dumb_bench.models.fitting import Images, batches_per_epoch, fit, refresh_statistics, scaled
 from dumb_bench.models.initial import SHARED, Started, start
 from dumb_bench.models.networks import fresh_network
 from dumb_bench.models.parts import Part, run_of, single
+from dumb_bench.models.predictor import networks
 from dumb_bench.posteriors.base import EpochHook, History, OptimiserOf, Schedule, State, StepHook, WeightSamples
 from dumb_bench.posteriors.point import trained_point
 from dumb_bench.recipes import recipe_of
@@ -139,8 +141,8 @@ class _Problem:
         self.recipe = recipe_of(self.spec.recipe)
         self.data = training_images(self.spec, self.catalogue)
         self.posterior = self.catalogue.get("posteriors", self.spec.posterior.name)
-        defence = self.catalogue.get("defences", self.spec.defence.name)
-        self._defence: Defence = defence.call(**self.spec.defence.as_dict())
+        self._defence = defence_of(self.spec.defence, self.catalogue)
+        self._keeps_last = about(self.spec.defence, self.catalogue).keeps == "last"
         self._train, self._validation = (_on_device(split, self.device) for split in self.data)
 
     @property
@@ -183,23 +185,41 @@ class _Problem:
         on_gradients: StepHook | None = None,
         on_step_end: StepHook | None = None,
     ) -> History:
-        history = fit(
-            network,
-            self._train,
-            self._validation,
-            self.recipe,
-            self._defence,
-            lambda purpose: self.seed(purpose, member),
-            epochs=epochs,
-            schedule=schedule,
-            optimiser=optimiser,
-            early_stopping=early_stopping,
-            on_epoch_end=on_epoch_end,
-            on_gradients=on_gradients,
-            on_step_end=on_step_end,
-        )
-        self.histories.append(history)
-        return history
+        parents = self._parents
+        with counted((network, *parents)) as passed:
+            history = fit(
+                network,
+                self._train,
+                self._validation,
+                self.recipe,
+                self._defence,
+                lambda purpose: self.seed(purpose, member),
+                epochs=epochs,
+                schedule=schedule,
+                optimiser=optimiser,
+                early_stopping=early_stopping and not self._keeps_last,
+                on_epoch_end=on_epoch_end,
+                on_gradients=on_gradients,
+                on_step_end=on_step_end,
+                parents=parents,
+            )
+        self.histories.append(history._replace(gradients=passed.images))
+        return self.histories[-1]
+
+    @cached_property
+    def _parents(self) -> tuple[nn.Module, ...]:
+        """The networks that the defence's training needs, trained now where they are not kept."""
+        found: list[nn.Module] = []
+        for spec in parents_of(self.spec, self.catalogue):
+            part = single(spec, self.catalogue)
+            started = time.perf_counter()
+            if self.kept.get(part.id) is None:
+                train_part(part, self.catalogue, self.kept, device=str(self.device))
+                self._inner += time.perf_counter() - started
+            trained = self.kept.get(part.id)
+            assert trained is not None
+            found += networks(spec, self.catalogue, trained.samples, device=str(self.device))
+        return tuple(found)
 
     def part(self, number: int, work: Callable[[], Sequence[State]]) -> Sequence[State]:
         return self._kept(Part(run_of(self.spec, self.catalogue), number), work)

@@ -29,13 +29,14 @@ def generate(results_folder: Path, out_folder: Path, *, catalogue: Catalogue | N
         InputError: the folder holds no results, or a table cannot be read.
     """
     from dumb_bench.report.contrasts import summary
+    from dumb_bench.report.defences import defence_rows, defended
     from dumb_bench.report.gallery import kept_images
     from dumb_bench.report.groups import prepared
     from dumb_bench.report.html import page
     from dumb_bench.report.load import load
     from dumb_bench.report.posterior_page import section
     from dumb_bench.report.study import study, write_study
-    from dumb_bench.report.tables import write_tables
+    from dumb_bench.report.tables import write_csv, write_tables
     from dumb_bench.report.tunings import tuning_rows, tuning_summary
 
     results = load(Path(results_folder))
@@ -51,6 +52,9 @@ def generate(results_folder: Path, out_folder: Path, *, catalogue: Catalogue | N
     drawn = draw_all(frames, out / "figures", catalogue or Catalogue())
     tuned = tuning_summary(results.tunings)
     files = write_tables(by_case, tuned, out / "tables")
+    if defended(results):
+        write_csv(defence_rows(results), out / "tables" / "defences.csv")
+        files.append("defences.csv")
     target = out / "index.html"
     posteriors = None if studied is None else section(studied, out / "tables")
     kept = kept_images(results.tables.folder.place)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dumb_bench.case import CASE_MEANING, CASES
+from dumb_bench.report.defence_gates import defence_gates
 from dumb_bench.report.gates import gates
 from dumb_bench.report.groups import parse_primary
 from dumb_bench.report.limits import cannot_tell, cells, provenance, size
@@ -199,7 +200,7 @@ def page(
         own_version = version("dumb-bench")
     except PackageNotFoundError:
         own_version = "not installed"
-    found = gates(results)
+    found = [*gates(results), *defence_gates(results)]
     figures = {
         plot.name: {
             "name": plot.name,

@@ -16,7 +16,7 @@ from dumb_bench.attacks.base import AttackInfo
 from dumb_bench.attacks.craft import Crafted, budget_norm, craft, delta_swap
 from dumb_bench.catalogue import Entry, all_params
 from dumb_bench.errors import AttackError
-from dumb_bench.evaluation import count, margins_of, mean_logits_of, reduced_batch
+from dumb_bench.evaluation import count, margins_of, reduced_batch
 from dumb_bench.perturbation import l2, linf, ssim
 from dumb_bench.relation import relate
 from dumb_bench.runner.kept_sets import form_of, keep, load, there
@@ -214,7 +214,7 @@ def _score(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Score one victim: a row of `tests` and one of `predictions`."""
     spec = item.set
-    logits = mean_logits_of(state.model(victim), delivered)
+    logits = state.answer(victim, spec.images.source, delivered)
     predictions = labels_of(logits)
     raw = state.clean_labels(victim, spec.images, "float32")
     clean = state.clean_labels(victim, spec.images, item.delivery.name)

@@ -11,8 +11,9 @@ from torch import nn
 
 from dumb_bench.catalogue import Catalogue, all_params
 from dumb_bench.data.tasks import task_named
+from dumb_bench.defences.composition import about
 from dumb_bench.models.networks import fresh_network
-from dumb_bench.models.parts import epochs_of, samples_of
+from dumb_bench.models.parts import epochs_of, passes_of, samples_of
 from dumb_bench.models.training import training_counts
 from dumb_bench.runner.plan import Plan
 from dumb_bench.spec import AttackSpec, ModelSpec, Plugin, SurrogateSpec
@@ -37,7 +38,7 @@ def estimate(plan: Plan, catalogue: Catalogue) -> Estimate:
     torch.set_num_threads(1)
     try:
         costs = {}
-        for model in plan.models.values():
+        for model in (*plan.models.values(), *(part.spec for part in plan.parts.values())):
             key = (model.task, model.architecture)
             if key not in costs:
                 costs[key] = _seconds_an_image(model, catalogue)
@@ -48,7 +49,7 @@ def estimate(plan: Plan, catalogue: Catalogue) -> Estimate:
     for part in plan.parts.values():
         seconds, parameters = costs[part.spec.task, part.spec.architecture]
         images = sum(training_counts(part.spec, catalogue))
-        training += seconds * BACKWARD * images * epochs_of(part, catalogue)
+        training += seconds * BACKWARD * images * epochs_of(part, catalogue) * passes_of(part, catalogue)
         weights += 4 * parameters * samples_of(part, catalogue)
     rows = 0
     for item in plan.sets:
@@ -56,7 +57,7 @@ def estimate(plan: Plan, catalogue: Catalogue) -> Estimate:
         sets = item.most * (1 + len(item.steps))
         looks = images * sets * len(plan.deliveries)
         scoring += looks * sum(
-            costs[plan.victims[name].task, plan.victims[name].architecture][0] * plan.victims[name].samples
+            costs[plan.victims[name].task, plan.victims[name].architecture][0] * _passes(plan.victims[name], catalogue)
             for name in item.victims
         )
         rows += sets * len(plan.deliveries) * len(item.victims) * images
@@ -81,12 +82,18 @@ def _crafting(
 ) -> float:
     """Return the seconds of making a set at some strengths: a pass forward and backward a step."""
     entry = catalogue.get("attacks", attack.attack.name)
-    steps = 0 if entry.info.uses == "nothing" else all_params(entry, attack.attack.as_dict()).get("steps", 1)
-    each = sum(costs[model.task, model.architecture][0] * model.samples for model in surrogate.models)
+    settings = all_params(entry, attack.attack.as_dict())
+    steps = 0 if entry.info.uses == "nothing" else settings.get("steps", 1)
+    each = sum(costs[model.task, model.architecture][0] * _passes(model, catalogue) for model in surrogate.models)
     if surrogate.aggregation == "cycle":
         each /= sum(model.samples for model in surrogate.models)
     times = 1 if entry.info.path is not None else strengths
-    return images * times * each * BACKWARD * (steps if isinstance(steps, int) else 1)
+    return images * times * each * BACKWARD * (steps if isinstance(steps, int) else 1) * (settings.get("eot") or 1)
+
+
+def _passes(model: ModelSpec, catalogue: Catalogue) -> int:
+    """Return the passes of single networks that an image takes through a model as it is deployed."""
+    return model.samples * about(model.defence, catalogue).passes({})
 
 
 def _seconds_an_image(model: ModelSpec, catalogue: Catalogue) -> tuple[float, int]:

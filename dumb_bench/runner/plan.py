@@ -12,6 +12,7 @@ from dumb_bench.catalogue import Catalogue
 from dumb_bench.data.declared import planned_task
 from dumb_bench.data.images import check_attacked
 from dumb_bench.data.tasks import Task
+from dumb_bench.defences.composition import parents_of
 from dumb_bench.errors import InputError
 from dumb_bench.grid import ROLES, Grid, SurrogateAxes
 from dumb_bench.models.initial import named_weights
@@ -203,6 +204,7 @@ def _check_networks(surrogates: list[SurrogateSpec], victims: list[ModelSpec], c
     that there are the initial weights that are named.
     """
     models = [model for surrogate in surrogates for model in surrogate.models] + victims
+    models += [parent for model in models for parent in parents_of(model, catalogue)]
     for model in {(model.architecture, model.init): model for model in models}.values():
         try:
             named_weights(model, catalogue)

@@ -10,6 +10,7 @@ from dumb_bench.catalogue import Catalogue
 from dumb_bench.data import balance as balances_of
 from dumb_bench.data.declared import sources_for
 from dumb_bench.data.tasks import Task
+from dumb_bench.defences.composition import resolve_defence
 from dumb_bench.errors import InputError
 from dumb_bench.grid import Choice, Grid, ModelAxes, Role, SurrogateAxes
 from dumb_bench.models.networks import fresh_network
@@ -79,6 +80,7 @@ def _models(
             catalogue.get("posteriors", item.name).info.epochs(recipe_of(recipe), item.as_dict())
         except InputError as error:
             raise InputError(f"{role}.posterior: {error}") from None
+    defences = [_defence(f"{role}.defence", choice, catalogue) for choice in block.axis("defence")]
     drawn = [
         (posterior, samples, draw)
         for posterior in posteriors
@@ -90,7 +92,7 @@ def _models(
         plugins("architectures", "architecture", architectures),
         block.axis("init"),
         balances,
-        plugins("defences", "defence", block.axis("defence")),
+        defences,
         drawn,
         recipes,
         block.axis("seed"),
@@ -102,6 +104,13 @@ def _models(
             subset=subset, init=init, balance_mode=mode, defence=defence, posterior=posterior, samples=samples,
             draw=draw,
         )  # fmt: skip
+
+
+def _defence(where: str, choice: Choice, catalogue: Catalogue) -> Plugin:
+    try:
+        return resolve_defence(choice.name, dict(choice.params), catalogue)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
 
 
 def _draws(block: _Block, posterior: Plugin, count: int, refused: list[Refused]) -> Iterator[tuple[int, int]]:

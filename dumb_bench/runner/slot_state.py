@@ -13,12 +13,13 @@ from dumb_bench.catalogue import Catalogue
 from dumb_bench.data.base import Split
 from dumb_bench.data.images import attacked_images, clean_test_images, targets_of
 from dumb_bench.data.tasks import task_named
+from dumb_bench.defences.composition import defence_of
 from dumb_bench.evaluation import Labels, mean_logits_of
 from dumb_bench.models.parts import Makeup, makeup
 from dumb_bench.models.training import training_images
 from dumb_bench.runner.stored_parts import StoredParts
 from dumb_bench.seeding import derive_seed
-from dumb_bench.spec import ImagesSpec, ModelSpec, Plugin, SurrogateSpec
+from dumb_bench.spec import NONE, ImagesSpec, ModelSpec, Plugin, SurrogateSpec
 from dumb_bench.store.store import Store
 from dumb_bench.surrogate import LockedSurrogate
 
@@ -91,14 +92,24 @@ class SlotState:
         return delivered
 
     def model(self, spec: ModelSpec) -> tuple[nn.Module, ...]:
-        """Return a stored model's networks.
+        """Return a stored model's networks, inside its defence.
 
         Raises:
             DamagedFileError: weights are missing or damaged; `path` is the part's id.
         """
-        return tuple(
+        bare = [
             network for share in self.makeup(spec).shares for network in self.parts.loaded(share.part).chosen(share)
-        )
+        ]
+        defence = defence_of(spec.defence, self.catalogue)
+        around = {id(network): defence.wrap(network) for network in bare}
+        return tuple(around[id(network)].eval().requires_grad_(False) for network in bare)
+
+    def answer(self, spec: ModelSpec, source: Plugin, images: Tensor) -> Tensor:
+        """Return a model's logits (N, K) for images of a source, clean or attacked, in the order of its test split.
+
+        A defence that draws random numbers draws the same for an image whether it is attacked, whatever its delivery.
+        """
+        return mean_logits_of(self.model(spec), images, _draw(spec, source))
 
     def makeup(self, spec: ModelSpec) -> Makeup:
         """Return what a model consists of."""
@@ -127,7 +138,7 @@ class SlotState:
             delivered = self.deliver(sent, delivery)
             if delivery != "float32" and torch.equal(delivered, sent):
                 return self.clean_labels(model, images, "float32")
-            self._clean[key] = labels_of(mean_logits_of(self.model(model), delivered))
+            self._clean[key] = labels_of(self.answer(model, images.source, delivered))
         return self._clean[key]
 
     def training_ids(self, model: ModelSpec) -> frozenset[tuple[str, str]]:
@@ -137,6 +148,11 @@ class SlotState:
                 (model.source.label, name) for name in training_images(model, self.catalogue).train.ids
             )
         return self._training_ids[model.id]
+
+
+def _draw(spec: ModelSpec, source: Plugin) -> int:
+    """Return the seed of a defence's draws: of model and image source alone."""
+    return derive_seed("defence", spec.id, source.label) if spec.defence != NONE else 0
 
 
 def labels_of(logits: Tensor) -> Labels:

@@ -17,6 +17,7 @@ from dumb_bench.models.predictor import networks
 from dumb_bench.models.training import TrainedModel
 from dumb_bench.models.weights import from_bytes, to_bytes
 from dumb_bench.runner.machine import hardware, host, library_versions
+from dumb_bench.spec import NONE
 from dumb_bench.store.store import Store
 
 KEPT_NETWORKS = 64
@@ -28,8 +29,8 @@ WEIGHTS = "weights.safetensors"
 class LoadedPart(NamedTuple):
     """A part, ready to be used.
 
-    networks: one a sample; a single one where it is stochastic. sample_bytes: of the weights and buffers of a sample.
-    record: what its training took and where it was done.
+    networks: one a sample, without what a defence puts around; a single one where it is stochastic. sample_bytes: of
+    the weights and buffers of a sample. record: what its training took and where it was done.
     """
 
     networks: tuple[nn.Module, ...]
@@ -85,7 +86,7 @@ class StoredParts:
             trained, sha256 = self._read(part.id)
             states = trained.samples.states
             stochastic = trained.samples.kind != "samples"
-            spec = dataclasses.replace(part.spec, samples=1 if stochastic else len(states))
+            spec = dataclasses.replace(part.spec, samples=1 if stochastic else len(states), defence=NONE)
             found = networks(spec, self._catalogue, trained.samples, device=str(self._device))
             size = sum(tensor.nbytes for state in states for tensor in state.values()) // len(found)
             self._loaded[part.id] = LoadedPart(found, stochastic, size, sha256, trained.record)

@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 
 from dumb_bench.data.tasks import task_named
-from dumb_bench.evaluation import mean_logits_of
 from dumb_bench.models.cost import total
 from dumb_bench.models.fitting import macro_f1
 from dumb_bench.models.parts import Share
@@ -96,12 +95,11 @@ def run_clean(unit: CleanUnit, state: SlotState) -> dict[str, pa.Table]:
 
 def clean_rows(spec: ModelSpec, sets: tuple[CleanSet, ...], key: str, state: SlotState) -> list[dict[str, Any]]:
     """Return a `clean` row for each test set: the whole test split of a source under a delivery."""
-    networks = state.model(spec)
     classes = len(task_named(spec.task, state.catalogue).classes)
     rows = []
     for source, delivery in sets:
         split = state.test_split(spec.task, source)
-        logits = mean_logits_of(networks, state.deliver(split.images, delivery.name))
+        logits = state.answer(spec, source, state.deliver(split.images, delivery.name))
         labels = labels_of(logits)
         f1 = macro_f1(logits.argmax(1), split.labels, classes)
         rows.append(

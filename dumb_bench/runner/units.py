@@ -264,6 +264,7 @@ def model_label(model: ModelSpec) -> str:
         return f"{model.architecture.label} / checkpoint {model.checkpoint[:12]}"
     how = "" if model.posterior.name == "point" else f" / {model.posterior.label}"
     how += f" / {model.samples} samples" if model.samples > 1 else ""
+    how += f" / {model.defence.label}" if model.defence.name != "none" else ""
     return f"{model.architecture.label} / {model.source.label} / {model.balance}{how} / seed {model.seed}"
 
 
