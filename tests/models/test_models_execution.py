@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from dumb_bench.defences.base import Course
 from dumb_bench.models.execution import Steps
 from dumb_bench.models.fitting import EarlyStopping, Images, Validation, fit
 from dumb_bench.posteriors.base import History, State, state_of
@@ -16,7 +17,9 @@ from dumb_bench.recipes import RECIPES, Recipe, resolve_recipe
 
 
 class Plain:
-    def loss(self, model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    def loss(
+        self, model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator, course: Course
+    ) -> Tensor:
         return nn.functional.cross_entropy(model(images), labels)
 
 
