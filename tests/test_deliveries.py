@@ -42,7 +42,7 @@ def test_jpeg_is_what_pillow_reads_back(quality: int) -> None:
 def test_a_grey_jpeg_stays_grey_and_a_flat_one_unchanged() -> None:
     flat = torch.full((2, 1, 16, 16), 100 / 255)
     assert torch.equal(delivered("jpeg90", flat), flat)
-    with pytest.raises(InputError, match="1 or 3 channels, the images have 4"):
+    with pytest.raises(InputError, match="expected images of 1 or 3 channels, got 4"):
         delivered("jpeg90", pictures(channels=4))
 
 

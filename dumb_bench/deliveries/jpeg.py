@@ -33,7 +33,7 @@ def jpeg(images: Tensor, *, quality: Annotated[int, Field(ge=1, le=100)]) -> Ten
     """
     channels = images.shape[1]
     if channels not in (1, 3):
-        raise InputError(f"delivery 'jpeg{quality}': JPEG holds 1 or 3 channels, the images have {channels}")
+        raise InputError(f"JPEG: expected images of 1 or 3 channels, got {channels}")
     levels = (images.detach().cpu() * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
     read = np.stack([_through_file(image, quality) for image in levels])
     return torch.from_numpy(read).permute(0, 3, 1, 2).to(images.device).float() / 255
