@@ -58,9 +58,9 @@ def checkpoint_model(item: Checkpoint, task: str, catalogue: Catalogue, where: s
             raise InputError(f"{where}.{error}") from None
     if item.source is not None:
         source = resolved(f"{where}.source", "sources", item.source, catalogue)
-        offered = catalogue.get("sources", source.name).info.tasks
-        if task not in offered:
-            raise InputError(f"{where}.source: {source.name!r} does not offer {task!r}, only {', '.join(offered)}")
+        info = catalogue.get("sources", source.name).info
+        if not info.offers(task):
+            raise InputError(f"{where}.source: {source.name!r} does not offer {task!r}, only {', '.join(info.tasks)}")
     spec = ModelSpec(
         task=task,
         source=source,

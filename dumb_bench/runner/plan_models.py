@@ -155,7 +155,7 @@ def sources_attacked(
     found = dict.fromkeys(model.source for model in models if model.source.name != UNKNOWN)
     if not found:
         chosen = [resolved("models.source", "sources", item, catalogue) for item in grid.models.source or ()]
-        found = dict.fromkeys(item for item in chosen if task.name in catalogue.get("sources", item.name).info.tasks)
+        found = dict.fromkeys(item for item in chosen if catalogue.get("sources", item.name).info.offers(task.name))
     if not found:
         raise InputError(
             f"models.source: missing; no checkpoint of task {task.name!r} states its source, so name whose images are "

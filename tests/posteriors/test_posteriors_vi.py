@@ -33,7 +33,7 @@ class GaussianLoss:
     The mean over several draws of the weights, for a gradient with less noise.
     """
 
-    def loss(self, model, images, labels, generator):
+    def loss(self, model, images, labels, generator, course):
         drawn = torch.stack([model(images)[:, 0] for _ in range(DRAWS)])
         return ((drawn - labels) ** 2).mean() / (2 * SIGMA**2)
 
