@@ -20,6 +20,7 @@ from types import ModuleType
 from typing import Any, Protocol, TypeVar
 
 from dumb_bench.errors import InputError, unknown
+from dumb_bench.external_set import ExternalSet
 from dumb_bench.parameters import checked, parameters_of
 from dumb_bench.plugin_file import PluginFile
 from dumb_bench.plugin_kinds import ALIASES, FAMILIES, KINDS, NUMBERED, parted, singular
@@ -117,15 +118,17 @@ class Catalogue:
 
     data: where sources find their files on this machine; like `files` bound by the command line, and part of no id.
     checkpoints: the files of a grid's own checkpoints, by name; known to the driver alone, slots read the store.
+    sets: adversarial images made elsewhere, which travel to the slots.
     """
 
     files: tuple[PluginFile, ...] = ()
     _loaded: dict[tuple[str, str], Entry] = field(default_factory=dict, compare=False, repr=False)
     data: DataPlace = DataPlace()
     checkpoints: tuple[tuple[str, Path], ...] = ()
+    sets: tuple[ExternalSet, ...] = ()
 
-    def __reduce__(self) -> tuple[type[Catalogue], tuple[tuple[PluginFile, ...], dict[Any, Any], DataPlace]]:
-        return (Catalogue, (self.files, {}, self.data))
+    def __reduce__(self) -> tuple[type[Catalogue], tuple[Any, ...]]:
+        return (Catalogue, (self.files, {}, self.data, (), self.sets))
 
     @cached_property
     def _from_files(self) -> dict[tuple[str, str], Entry]:
@@ -172,6 +175,10 @@ class Catalogue:
         found: Family = importlib.import_module(f"{KINDS[kind][0]}.{name}").FAMILY
         return found
 
+    def external_set(self, attack: str) -> ExternalSet | None:
+        """Return the set that the command line binds to an attack `external.NAME`, None for any other attack."""
+        return next((item for item in self.sets if attack == f"external.{item.name}"), None)
+
     def knows(self, kind: str, name: str) -> bool:
         """Whether a grid may use the name, as far as can be told without an import (`library.Name` is believed)."""
         name = self.canonical(kind, name)
@@ -209,6 +216,9 @@ class Catalogue:
             return self._from_files[kind, name]
         library, _, own = name.partition(".")
         if own and library in FAMILIES.get(kind, ()):
+            if kind == "attacks" and (given := self.external_set(name)):
+                call, plugin = importlib.import_module(f"{KINDS[kind][0]}.{library}").bound(given)
+                return Entry(call, plugin, given.sha256[:20], library)
             call, plugin, version = self.family(kind, library).load(own)
             return Entry(call, plugin, f"{version}/{plugin.version}", library)
         if (parts := parted(kind, name)) is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dumb_bench.cli_options import (
+    DATA,
     AsJson,
     Data,
     GridFile,
@@ -19,16 +20,19 @@ from dumb_bench.cli_options import (
     Plugins,
     Results,
     ResultsPlace,
+    Sets,
     StorePlace,
+    catalogue_of,
 )
 from dumb_bench.command_errors import clean_errors
 from dumb_bench.errors import InputError
 from dumb_bench.export import export
+from dumb_bench.hand_out import images
 from dumb_bench.redaction import without_secrets
 from dumb_bench.wording import printable
 
 if TYPE_CHECKING:
-    from dumb_bench.catalogue import Catalogue
+    pass
 
 app = typer.Typer(
     help="How well do adversarial examples made on a surrogate fool a victim trained under other conditions?",
@@ -37,32 +41,12 @@ app = typer.Typer(
 checks = typer.Typer(help="Check a plugin, or stored results.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(checks, name="check")
 
-DATA = Path("data")
-
 
 def main() -> None:
     """Run the command line; turn errors of the user's into one line and exit code 2."""
     with clean_errors():
         code = app(standalone_mode=False, args=sys.argv[1:])
     raise SystemExit(code if isinstance(code, int) else 0)
-
-
-def _catalogue(
-    files: list[Path] | None, data: Path = DATA, download: bool = False, models: list[str] | None = None
-) -> Catalogue:
-    from dumb_bench.catalogue import Catalogue, DataPlace
-    from dumb_bench.plugin_file import PluginFile
-
-    plugins = tuple(PluginFile.read(path) for path in files or ())
-    place = DataPlace(data.absolute(), download)
-    return Catalogue(plugins, data=place, checkpoints=tuple(_bound(text) for text in models or ()))
-
-
-def _bound(text: str) -> tuple[str, Path]:
-    name, _, file = text.partition("=")
-    if not name or not file:
-        raise InputError(f"--model {text}: expected NAME=FILE, the name of a checkpoint of the grid and its file")
-    return name, Path(file).absolute()
 
 
 @app.command()
@@ -76,6 +60,7 @@ def run(
     gpus_per_slot: Annotated[float, typer.Option(min=0.0, help="GPUs of a slot, possibly a fraction.")] = 0.0,
     plugin: Plugins = None,
     model: Models = None,
+    sets: Sets = None,
     data: Data = DATA,
     offline: Offline = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try units again that failed before.")] = False,
@@ -93,7 +78,7 @@ def run(
     from dumb_bench.runner.run import RunOptions, run_grid
     from dumb_bench.store.status import default_store
 
-    catalogue = _catalogue(plugin, data, download=not offline, models=model)
+    catalogue = catalogue_of(plugin, data, download=not offline, models=model, sets=sets)
     name = read_grid(grid, catalogue)[0].name
     place = results or str(Path("results") / name)
     shown = without_secrets(place)
@@ -145,7 +130,7 @@ def run(
 def _draw(results: str, out: str, plugin: list[Path] | None) -> str:
     from dumb_bench.report.generate import generate
 
-    return str(generate(Path(results), Path(out), catalogue=_catalogue(plugin)))
+    return str(generate(Path(results), Path(out), catalogue=catalogue_of(plugin)))
 
 
 @app.command()
@@ -155,6 +140,7 @@ def plan(
     store: StorePlace = None,
     plugin: Plugins = None,
     model: Models = None,
+    sets: Sets = None,
     data: Data = DATA,
     max_tests: MaxTests = 5_000_000,
     as_json: AsJson = False,
@@ -166,18 +152,23 @@ def plan(
     def store_of(name: str) -> str:
         return store or default_store(results or str(Path("results") / name))
 
-    found = describe_plan(grid, _catalogue(plugin, data, models=model), store_of, max_tests)
+    found = describe_plan(grid, catalogue_of(plugin, data, models=model, sets=sets), store_of, max_tests)
     typer.echo(json.dumps(found, indent=1) if as_json else plan_text(found))
 
 
 @app.command()
 def fetch(
-    grid: GridFile, plugin: Plugins = None, model: Models = None, data: Data = DATA, max_tests: MaxTests = 5_000_000
+    grid: GridFile,
+    plugin: Plugins = None,
+    model: Models = None,
+    sets: Sets = None,
+    data: Data = DATA,
+    max_tests: MaxTests = 5_000_000,
 ) -> None:
     """Download what a grid's sources lack, read every split once, and its named initial weights; nothing else."""
     from dumb_bench.runner.fetch import fetch_grid, fetch_weights
 
-    catalogue = _catalogue(plugin, data, download=True, models=model)
+    catalogue = catalogue_of(plugin, data, download=True, models=model, sets=sets)
     for found in fetch_grid(grid, catalogue, max_tests):
         typer.echo(f"{found.source} ({found.task}): {found.images:,} images")
     for name in fetch_weights(grid, catalogue, max_tests):
@@ -228,7 +219,7 @@ def list_plugins(
     """List what a grid can name."""
     from dumb_bench.listing import listing, text
 
-    rows = listing(kind, _catalogue(plugin))
+    rows = listing(kind, catalogue_of(plugin))
     typer.echo(json.dumps(rows, indent=1) if as_json else text(rows))
 
 
@@ -244,7 +235,7 @@ def check_attack(
     from dumb_bench.conformance.survey import settings_of, summary, survey
     from dumb_bench.listing import chosen_attacks
 
-    catalogue = _catalogue(plugin)
+    catalogue = catalogue_of(plugin)
     chosen = chosen_attacks(catalogue, names or (), everything)
     single = names == [item.name for item in chosen] and len(chosen) == 1
     width = max(len(item.name) for item in chosen)
@@ -280,7 +271,7 @@ def check_data(grid: GridFile, plugin: Plugins = None, data: Data = DATA, max_te
     """Read every image of a grid's sources and name what is broken, doubled or too few; nothing is trained."""
     from dumb_bench.runner.check_data import check_grid
 
-    found = check_grid(grid, _catalogue(plugin, data), max_tests)
+    found = check_grid(grid, catalogue_of(plugin, data), max_tests)
     for line in (*found.notes, *found.whole):
         typer.echo(printable(line))
     if found.faults:
@@ -297,3 +288,4 @@ def compact(results: Results, store: StorePlace = None) -> None:
 
 
 app.command()(export)
+app.command()(images)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dumb_bench.errors import DamagedFileError, InputError
+from dumb_bench.external_set import INDEX, cell
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -17,9 +18,7 @@ if TYPE_CHECKING:
     from dumb_bench.store.kept import Levels
     from dumb_bench.store.store import Store
 
-INDEX = "index.csv"
 _LISTS = ("linf", "l2", "linf_delivered", "l2_delivered", "ssim")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def export(
@@ -114,8 +113,9 @@ def _index(row: dict[str, Any], images: pa.Table, count: int) -> list[dict[str, 
         {
             "file": f"{image['index']:06d}.png",
             "index": image["index"],
-            "image_id": f"'{name}" if (name := image["image_id"]).startswith(_FORMULA) else name,
+            "image_id": cell(image["image_id"]),
             "label": image["label"],
+            "clean_sha256": image["sha256"],
             "surrogate_prediction": guesses[place],
             **{key: f"{row[key][place]:.9g}" for key in _LISTS},
         }

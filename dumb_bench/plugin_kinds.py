@@ -26,7 +26,7 @@ KINDS: dict[str, tuple[str, frozenset[str]]] = {
 """Kind of plugin -> its folder, and the modules there that are not plugins."""
 
 FAMILIES: dict[str, frozenset[str]] = {
-    "attacks": frozenset({"torchattacks", "foolbox", "art", "transferattack"}),
+    "attacks": frozenset({"torchattacks", "foolbox", "art", "transferattack", "external"}),
     "architectures": frozenset({"torchvision", "timm"}),
 }
 """Kind of plugin -> the leaves that are no plugin but a family of them: another library's, named `library.Name`."""

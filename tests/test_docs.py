@@ -219,6 +219,7 @@ def test_quoted_files_are_the_files() -> None:
         "examples/my_checkpoint.py", "examples/my_checkpoint.toml",
         "examples/my_cluster.toml", "examples/my_data.py", "examples/my_data.toml", "examples/my_grid.toml",
         "examples/my_network.py", "examples/my_transfer_attack.py", "examples/my_transfer_attack.toml",
+        "examples/their_code.py", "examples/their_images_scored.toml",
     ]  # fmt: skip
     for name, text in quoted.items():
         assert text == (ROOT / name).read_text(), f"{name} differs from the page that quotes it"

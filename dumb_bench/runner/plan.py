@@ -12,13 +12,9 @@ from dumb_bench.catalogue import Catalogue
 from dumb_bench.data.declared import planned_task
 from dumb_bench.data.images import check_attacked
 from dumb_bench.data.tasks import Task
-from dumb_bench.defences.composition import parents_of
 from dumb_bench.errors import InputError
 from dumb_bench.grid import ROLES, Grid, SurrogateAxes
-from dumb_bench.models.initial import named_weights
-from dumb_bench.models.networks import fresh_network
 from dumb_bench.models.parts import Makeup, Part, makeup
-from dumb_bench.models.training import training_counts
 from dumb_bench.runner.plan_attacks import (
     PlannedAttack,
     Refused,
@@ -31,6 +27,7 @@ from dumb_bench.runner.plan_attacks import (
     with_features,
 )
 from dumb_bench.runner.plan_checkpoints import bound
+from dumb_bench.runner.plan_checks import check_external, check_networks, check_training, fits
 from dumb_bench.runner.plan_models import sources_attacked, surrogates_of, victims_of
 from dumb_bench.spec import UNKNOWN, ImagesSpec, ModelSpec, Plugin, SetSpec, SurrogateSpec, TuningSpec
 
@@ -166,8 +163,9 @@ def build_plan(grid: Grid, catalogue: Catalogue, where: str = "grid", max_tests:
             for asked in own_images.values():
                 check_attacked(catalogue, asked)
             images |= own_images
-            _check_training(own, theirs, catalogue)
-            _check_networks(own, theirs, catalogue)
+            check_training(own, theirs, catalogue)
+            check_networks(own, theirs, catalogue)
+        check_external(attacks, {item.spec.attack_name for item in sets}, refused)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     models = {model.id: model for item in surrogates.values() for model in item.models} | victims
@@ -185,34 +183,7 @@ def build_plan(grid: Grid, catalogue: Catalogue, where: str = "grid", max_tests:
     return plan
 
 
-def _check_training(surrogates: list[SurrogateSpec], victims: list[ModelSpec], catalogue: Catalogue) -> None:
-    """See that every source has the images that every balance needs."""
-    models = [model for surrogate in surrogates for model in surrogate.models] + victims
-    distinct = {(model.source, model.subset, model.balance): model for model in models if not model.checkpoint}
-    for (source, _, balance), model in distinct.items():
-        try:
-            training_counts(model, catalogue)
-        except InputError as error:
-            raise InputError(f"models: source {source.label!r} at balance {balance!r}: {error}") from None
-
-
 _AXES = ("source", "subset", "architecture", "init", "balance", "defence", "posterior", "recipe", "seed")
-
-
-def _check_networks(surrogates: list[SurrogateSpec], victims: list[ModelSpec], catalogue: Catalogue) -> None:
-    """See that every architecture can be built for the task (depths that do not exist, images too small for it), and
-    that there are the initial weights that are named.
-    """
-    models = [model for surrogate in surrogates for model in surrogate.models] + victims
-    models += [parent for model in models for parent in parents_of(model, catalogue)]
-    for model in {(model.architecture, model.init): model for model in models}.values():
-        try:
-            named_weights(model, catalogue)
-            fresh_network(model, catalogue, seed=0)
-        except InputError as error:
-            raise InputError(f"models: {error}") from None
-        except Exception:  # a fault of a plugin's own code makes its units fail, and only those
-            continue
 
 
 def _check_size(grid: Grid, max_tests: int) -> None:
@@ -265,6 +236,8 @@ def _sets(
             continue
         everyone = tuple(item.id for item in holders)
         for item in [*controls_of(attacks, catalogue), *(each for each in attacks if each.info.uses == "nothing")]:
+            if not fits(item, images, catalogue, refused):
+                continue
             free = SetSpec(None, item.spec, images)
             if item.strengths:
                 yield PlannedSet(free, item.strengths, facing, everyone)
