@@ -71,7 +71,8 @@ NOT_RUN = {
     "my-own-grid.md": [  # by test_export.py
         "uv run dumb-bench export results/my_grid --attack-id ID --out images",
     ],
-    "my-own-data.md": [  # downloads, and days of GPUs
+    "my-own-data.md": [  # 13 minutes of CPU; downloads, and days of GPUs
+        "uv run dumb-bench run examples/tiny_dumb_2023.toml --data tiny_data",
         "uv run dumb-bench fetch grids/gubri_2022_cifar10.toml --data /shared/me/data",
         "uv run dumb-bench run grids/gubri_2022_cifar10.toml --data /shared/me/data --offline --address auto"
         " --store /shared/me/store",
