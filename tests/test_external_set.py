@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from minigrid import Ended
+from minigrid import Ended, Quiet
 from PIL import Image
 
 from dumb_bench.catalogue import Catalogue
@@ -52,14 +52,6 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("external")
     (folder / "grid.toml").write_text(grid())
     options = RunOptions(results=str(folder / "first"), store=str(folder / ".store"), address="serial")
-
-    class Quiet:
-        def started(self, units: object) -> None: ...
-
-        def ended(self, unit: object, outcome: object, failed: bool) -> None: ...
-
-        def tick(self) -> None: ...
-
     assert run_grid(folder / "grid.toml", Catalogue(), options, Quiet(), lambda line: None).exit_code == 0
     attacks = pd.read_parquet(folder / "first/tables/attacks")
     for name, place in (("fgsm", "fgsm"), ("identity", "clean")):
