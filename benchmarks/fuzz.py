@@ -60,7 +60,7 @@ class Fuzz:
         self.bases: Bases | None = build(folder / "bases") if files else None
         self.truth = _rows(self.bases.folders["segments"] / "tiny") if self.bases else {}
         shared = Catalogue(data=DataPlace((folder / "data").absolute()))
-        self._patch = mock.patch.object(cli, "_catalogue", lambda *given, **named: shared)
+        self._patch = mock.patch.object(cli, "catalogue_of", lambda *given, **named: shared)
 
     def run(self, number: int) -> Case:
         """Run one case; its files stay in the folder `case` until the next."""
