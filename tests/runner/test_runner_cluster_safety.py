@@ -66,3 +66,15 @@ def test_no_answer_without_a_token_says_that_one_may_be_asked_for(monkeypatch: p
         with pytest.raises(InputError, match="no Ray cluster answers there") as caught:
             cluster.join("auto", Profile(), pytest.fail)
         assert ("answers only with RAY_AUTH_MODE=token" in str(caught.value)) is hint
+
+
+def test_a_local_cluster_that_does_not_start_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    from dumb_bench.runner.ray import cluster
+
+    def late(**options: Any) -> None:
+        raise Exception("The current node timed out during startup.\nThis could happen")
+
+    monkeypatch.setattr(cluster, "ray", types.SimpleNamespace(init=late))
+    with pytest.raises(InputError, match="Ray does not start on this machine: The current node timed out") as caught:
+        cluster.join("local", Profile(), pytest.fail)
+    assert "--address serial" in str(caught.value) and "\n" not in str(caught.value)

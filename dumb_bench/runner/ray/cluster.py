@@ -31,19 +31,23 @@ def join(address: str, profile: Profile, say: Callable[[str], None]) -> None:
     """Start a cluster of this machine's own (`local`), or join one; `say` is told if that one asks for no token.
 
     Raises:
-        InputError: no cluster answers there.
+        InputError: Ray does not start, or no cluster answers there.
     """
     if address == "local":
         most = max(need.cpus for need in profile.needs.values())
         cpus = os.cpu_count() or 1
-        ray.init(
-            address="local",
-            num_cpus=max(cpus, int(profile.slots * most + 0.999)) if profile.slots else cpus,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            object_store_memory=200 * 2**20,
-        )
+        try:
+            ray.init(
+                address="local",
+                num_cpus=max(cpus, int(profile.slots * most + 0.999)) if profile.slots else cpus,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                object_store_memory=200 * 2**20,
+            )
+        except Exception as error:  # Ray raises plain Exceptions here
+            hint = "try again when the machine is less busy, or use --address serial"
+            raise InputError(f"--address local: Ray does not start on this machine: {line(error)}; {hint}") from None
         return
     _check_reachable(address)
     try:
