@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dumb_bench.case import CASES
-from dumb_bench.report.design import Design, design, take
+from dumb_bench.report.design import CONDITIONS, MODEL, Design, combined, design, take
 from dumb_bench.report.effects import Interval, holm, interval
 from dumb_bench.report.rates import equal_weights
 
@@ -27,6 +27,13 @@ COLUMNS = (
 
 _MATCH = ["surrogate_id", "victim_id", "image_source", "delivery", "defence_known", "population", "norm", "strength"]
 
+USED = tuple(dict.fromkeys((
+    *(f"{role}_{key}" for role in ("surrogate", "victim") for key in (*MODEL, "params", "seed", "id")), *CONDITIONS,
+    *_MATCH, "role", "base", "case", "asr", "counted", "white_box", "copied", "n_victim_correct", "reference",
+    "primary", "largest",
+)))  # fmt: skip
+"""Columns of `groups.prepared` that `summary` looks at."""
+
 Rows = NDArray[np.int64]
 
 
@@ -38,12 +45,18 @@ def _weights(rows: Rows, sources: NDArray[np.object_], size: int) -> NDArray[np.
 
 def _noise_rows(tests: pd.DataFrame) -> Rows:
     """Return each test's noise control: a row of the same victim, images, norm and strength; -1 without."""
-    noise = tests.loc[tests["role"] == "noise", _MATCH].assign(noise=np.flatnonzero(tests["role"] == "noise"))
-    if noise.empty:
+    import pandas as pd
+
+    is_noise = (tests["role"] == "noise").to_numpy(dtype=bool)
+    if not is_noise.any():
         return np.full(len(tests), -1, dtype=np.int64)
-    found = tests[_MATCH].merge(noise.drop_duplicates(_MATCH), on=_MATCH, how="left")["noise"]
-    found = found.where((tests["role"] != "noise") & tests["norm"].notna())
-    return found.fillna(-1).to_numpy(dtype=np.int64)
+    code = np.zeros(len(tests), dtype=np.int64)
+    for name in _MATCH:
+        code = combined(code, pd.factorize(tests[name], use_na_sentinel=False)[0])
+    found = np.full(int(code.max()) + 1, -1, dtype=np.int64)
+    places = np.flatnonzero(is_noise)[::-1]
+    found[code[places]] = places  # the first of several stands last
+    return np.where(is_noise | tests["norm"].isna().to_numpy(dtype=bool), -1, found[code])
 
 
 def _mean(rates: NDArray[np.float64], rows: Rows, sources: NDArray[np.object_]) -> float:
@@ -64,26 +77,34 @@ def summary(tests: pd.DataFrame) -> pd.DataFrame:
 
     if tests.empty:
         return pd.DataFrame(columns=list(COLUMNS))
-    tests = tests.reset_index(drop=True)
+    tests = tests[[name for name in USED if name in tests]].reset_index(drop=True)
     plan, columns = design(tests), _Columns.of(tests)
     noise = _noise_rows(tests)
     swaps = tests[tests["role"] == "swap"]
     swap_groups = {key: group.index.to_numpy() for key, group in swaps.groupby(["population", "base", "setting"])}
-    shown = tests[
-        tests["role"].isin(["attack", "swap"]) | ((tests["role"] == "noise") & (tests["label"] == "sign_noise"))
-    ]
+    shown = tests["role"].isin(["attack", "swap"]) | ((tests["role"] == "noise") & (tests["label"] == "sign_noise"))
     rows: list[dict[str, Any]] = []
-    for key, group in shown.groupby(["population", "label", "norm", "setting"], sort=True, dropna=False):
-        population, label, norm, setting = key
-        first = group.iloc[0]
+    for members in _groups(tests, ["population", "label", "norm", "setting"], np.flatnonzero(shown)):
+        first = tests.iloc[members[0]]
+        population, label, norm, setting = (first[name] for name in ("population", "label", "norm", "setting"))
         head = {
             "population": population, "label": label, "setting": setting, "norm": norm, "reference": first["reference"],
             "strength": first["strength"] if setting != "tuned" else np.nan, "primary": first["primary"],
             "largest": first["largest"],
         }  # fmt: skip
         swap = swap_groups.get((population, label, setting), np.zeros(0, dtype=np.int64))
-        rows += [{**head, **row} for row in _cases(columns, plan, group.index.to_numpy(), noise, swap)]
+        rows += [{**head, **row} for row in _cases(columns, plan, members, noise, swap)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _groups(frame: pd.DataFrame, by: list[str], rows: Rows) -> list[Rows]:
+    """Return the positions of each combination of `by` among `rows`, in the order of `by`; null is a value."""
+    if not len(rows):
+        return []
+    number = frame[by].iloc[rows].groupby(by, sort=True, dropna=False).ngroup().to_numpy()
+    order = np.argsort(number, kind="stable")
+    ends = np.cumsum(np.bincount(number))[:-1]
+    return np.split(rows[order], ends)
 
 
 def _cases(columns: _Columns, plan: Design, members: Rows, noise: Rows, swap: Rows) -> list[dict[str, Any]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,10 +128,6 @@ def own_surrogate(attacks: pd.DataFrame, tests: pd.DataFrame) -> Gate:
     return Gate(name, status, text, tuple(details))
 
 
-def _largest(lists: pd.Series) -> NDArray[np.float64]:
-    return np.array([np.nan if entry is None or not len(entry) else float(np.max(entry)) for entry in lists])
-
-
 def _bounded(attacks: pd.DataFrame) -> pd.DataFrame:
     return attacks[attacks["norm"].isin(["linf", "l2"]) & attacks["strength"].notna()]
 
@@ -144,7 +139,7 @@ def budget(attacks: pd.DataFrame) -> Gate:
     if rows.empty:
         return Gate(name, "not applicable", "The results hold no attack that is bounded in a norm.")
     strength = rows["strength"].to_numpy(dtype=np.float64)
-    own = np.where(rows["norm"] == "linf", _largest(rows["linf"]), _largest(rows["l2"]))
+    own = np.where(rows["norm"] == "linf", rows["linf"].astype(float), rows["l2"].astype(float))
     known = np.isfinite(own)
     allowed = np.where(rows["norm"] == "linf", TOLERANCE, TOLERANCE * np.maximum(1.0, strength))
     over = known & (own - strength > allowed)
@@ -176,7 +171,7 @@ def delivered(attacks: pd.DataFrame) -> Gate:
     name = "Budget as delivered"
     rows = _bounded(attacks)
     rows = rows[rows["norm"] == "linf"]
-    excess = _largest(rows["linf_delivered"]) - rows["strength"].to_numpy(dtype=np.float64)
+    excess = rows["linf_delivered"].to_numpy(dtype=np.float64) - rows["strength"].to_numpy(dtype=np.float64)
     if not np.isfinite(excess).any():
         return Gate(name, "not applicable", "No delivered Linf norms are stored.")
     lossless = rows["delivery"].isin(LOSSLESS).to_numpy() & np.isfinite(excess)

@@ -9,10 +9,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from dumb_bench.store.allocators import give_back
 from dumb_bench.store.current import CurrentTables
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 _MODEL = ("source", "subset", "architecture", "init", "balance", "balance_mode", "defence", "posterior", "samples")
 _SURROGATE = (*_MODEL[:8], "samples", "draw", "aggregation", "modifier", "recipe", "seed", "id", "params")
@@ -31,7 +36,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "forwards", "backwards", "memory_bytes", "seconds", "library_versions", "hardware", "finished_at",
     ),
     "tests": (
-        "test_id", "attack_id", "task", *(f"surrogate_{key}" for key in _SURROGATE), "attack", "attack_params",
+        "attack_id", "task", *(f"surrogate_{key}" for key in _SURROGATE), "attack", "attack_params",
         "attack_library", "attack_seed", "norm", "strength", "strength_rule", "targeted", "step", "image_source",
         "delivery", "defence_known", *(f"victim_{key}" for key in (*_MODEL, "recipe", "seed", "id", "params")), "case",
         "white_box", "shared_weights", "n_images", "n_victim_correct", "n_success", "asr", "control", "copied",
@@ -48,6 +53,11 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 """What the report reads of each table; a column that an older file lacks is null."""
+
+NORMS = ("linf", "l2", "linf_delivered", "l2_delivered")
+"""Per-image lists of `attacks`; the report holds the largest of each row, under the same name."""
+
+ENCODED = ("tests",)
 
 COUNTS = ("models", "adversarial_sets", "tests", "control_tests", "units")
 
@@ -132,8 +142,64 @@ def load(folder: str | Path, *, everything: bool = False) -> Results:
     """
     tables = CurrentTables(str(folder))
     frames = {
-        name: tables.read(name, None if everything else columns).to_pandas()
-        for name, columns in COLUMNS.items()
+        name: tables.read(name).to_pandas() if everything else _frame(tables, name)
+        for name in COLUMNS
         if name != "predictions"
     }
     return Results(Path(folder), meta=read_meta(Path(folder), tables.plan or {}), tables=tables, **frames)
+
+
+def _frame(tables: CurrentTables, name: str) -> pd.DataFrame:
+    """Return the columns that the report reads: text of many rows shared, lists of norms as maxima."""
+    if name == "attacks":
+        return _largest_norms(tables)
+    if name not in ENCODED:
+        frame: pd.DataFrame = tables.read(name, COLUMNS[name]).to_pandas()
+        return frame
+    return _shared_text(tables.read(name, COLUMNS[name], encoded=True))
+
+
+def _largest_norms(tables: CurrentTables) -> pd.DataFrame:
+    """Return the columns of `attacks` with the largest of each list of norms in place of the list."""
+    import pandas as pd
+
+    frames = []
+    for piece in tables.pieces("attacks", COLUMNS["attacks"]):
+        frame = piece.drop_columns(list(NORMS)).to_pandas()
+        frames.append(frame.assign(**{name: largest(piece.column(name)) for name in NORMS}))
+    empty = tables.read("attacks", COLUMNS["attacks"]).to_pandas() if not frames else pd.DataFrame()
+    return pd.concat(frames, ignore_index=True) if frames else empty
+
+
+def largest(lists: pa.ChunkedArray) -> NDArray[np.float64]:
+    """Return the largest entry of each list (N,); NaN for null, an empty list or one with NaN in it."""
+    import pyarrow as pa
+
+    array = pa.concat_arrays(lists.chunks) if lists.num_chunks else pa.array([], lists.type)
+    lengths = array.value_lengths().fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+    values = array.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
+    found = np.full(len(array), np.nan)
+    filled = lengths > 0
+    if filled.any():
+        starts = np.concatenate([[0], np.cumsum(lengths[filled])[:-1]])
+        found[filled] = np.maximum.reduceat(values, starts)
+    return found
+
+
+def _shared_text(table: pa.Table) -> pd.DataFrame:
+    """Return a frame in which equal text of a column is one object: 8 bytes a row, whatever its length.
+
+    The table is emptied column by column, so that both never lie in memory whole.
+    """
+    import pandas as pd
+
+    columns: dict[str, pd.Series] = {}
+    for name in table.column_names:
+        series = table.select([name]).to_pandas()[name].copy()
+        if isinstance(series.dtype, pd.CategoricalDtype):
+            values = np.append(series.cat.categories.to_numpy(dtype=object), np.nan)  # code -1: the last
+            series = pd.Series(values[series.cat.codes.to_numpy()], dtype=object)
+        columns[name] = series
+        table = table.drop_columns([name])
+    give_back()
+    return pd.DataFrame(columns, copy=False)

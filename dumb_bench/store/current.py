@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dumb_bench.errors import InputError
 from dumb_bench.store.assemble import Assembly, partial
@@ -43,14 +44,29 @@ class CurrentTables:
         store = open_store(self.folder.place.uri, self.plan, None)
         return Assembly(store, self.plan)
 
-    def read(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
-        """Return a table, or some of its columns.
+    def read(self, name: str, columns: Sequence[str] | None = None, *, encoded: bool = False) -> pa.Table:
+        """Return a table, or some of its columns; `encoded`: repeated text as Arrow dictionaries.
 
         Raises:
             DamagedFileError: a file of the folder is torn or altered.
             InputError: the folder's tables are of an earlier plan and its store is not there.
         """
         if self.complete:
-            return self.folder.read_table(name, columns)
+            return self.folder.read_table(name, columns, encoded=encoded and columns is not None)
         table = self._assembled.table(name)
-        return table if columns is None else table.select(list(columns))
+        table = table if columns is None else table.select(list(columns))
+        return _encoded(table) if encoded else table
+
+    def pieces(self, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield some columns of a table, some thousand rows at a time. Raises as `read`."""
+        if not self.complete:
+            yield from (piece.select(list(columns)) for piece in self._assembled.pieces(name))
+            return
+        yield from self.folder.groups(name, columns)
+
+
+def _encoded(table: pa.Table) -> pa.Table:
+    arrays = [
+        pc.dictionary_encode(column) if pa.types.is_string(column.type) else column for column in table.itercolumns()
+    ]
+    return pa.Table.from_arrays(arrays, names=table.column_names)

@@ -18,7 +18,7 @@ import pyarrow as pa
 from dumb_bench.errors import DamagedFileError, InputError, SchemaError, unknown
 from dumb_bench.store import schema
 from dumb_bench.store.filesystem import place_at
-from dumb_bench.store.parquet import dumps, loads, loads_encoded, names_of
+from dumb_bench.store.parquet import dumps, groups, loads, loads_encoded, names_of
 from dumb_bench.store.place import Place
 from dumb_bench.store.quarantine import Damage
 from dumb_bench.store.result_manifest import checked_manifest
@@ -127,6 +127,16 @@ class ResultFolder:
         taken for damage. Raises as `read_table`, later.
         """
         yield from self._pieces(self._required(), name, columns)
+
+    def groups(self, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield some columns of a table, at most 4,096 rows at a time. Raises as `pieces`."""
+        entry = self._required()["tables"].get(name)
+        for part in parts_of(entry) if entry else ():
+            path, data = self._verified(part)
+            try:
+                yield from groups(name, data, names_of(name, columns))
+            except (pa.ArrowException, OSError, KeyError) as error:
+                raise DamagedFileError(path, f"cannot be parsed ({type(error).__name__})") from error
 
     def _pieces(
         self, manifest: dict[str, Any], name: str, columns: Sequence[str] | None, encoded: bool = False
