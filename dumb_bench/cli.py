@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -127,10 +128,14 @@ def run(
     raise typer.Exit(summary.exit_code)
 
 
-def _draw(results: str, out: str, plugin: list[Path] | None) -> str:
+def _draw(
+    results: str, out: str, plugin: list[Path] | None, only: Sequence[str] = (), settings: Sequence[str] = ()
+) -> str:
     from dumb_bench.report.generate import generate
+    from dumb_bench.report.style import Style, parse_style
 
-    return str(generate(Path(results), Path(out), catalogue=catalogue_of(plugin)))
+    style = parse_style(settings) if settings else Style()
+    return str(generate(Path(results), Path(out), catalogue=catalogue_of(plugin), only=only, style=style))
 
 
 @app.command()
@@ -201,13 +206,17 @@ def status(results: Results, store: StorePlace = None, as_json: AsJson = False) 
 def report(
     results: Results,
     out: Annotated[Path | None, typer.Option(help="Folder of the report [default: reports/NAME].")] = None,
+    only: Annotated[list[str] | None, typer.Option("--only", metavar="FIGURE", help="This figure; repeatable.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="style.KEY=VALUE", help="A matplotlib setting, or style.dpi.")
+    ] = None,
     plugin: Plugins = None,
 ) -> None:
     """Draw every figure and table again from stored results; neither torch nor Ray is needed."""
     if "://" in results:
         raise InputError(f"{results}: report reads a local folder; copy the result folder here first")
     place = out or Path("reports") / Path(results.rstrip("/")).name
-    typer.echo(f"report: {_draw(results, str(place), plugin)}")
+    typer.echo(f"report: {_draw(results, str(place), plugin, only or (), settings or ())}")
 
 
 @app.command("list")

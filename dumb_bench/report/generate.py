@@ -2,81 +2,112 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dumb_bench.catalogue import Catalogue
+from dumb_bench.errors import InputError, unknown
+from dumb_bench.report.style import PLAIN, Style
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from dumb_bench.report.figures.base import Drawn
+    from dumb_bench.report.frames import Frames
 
-ORDER = (
-    "success_by_case", "surrogate_victim_matrix", "strength_curves", "success_by_training_cost", "success_by_samples",
-    "success_by_iterations", "clean_accuracy",
-)  # fmt: skip
-"""The built-in figures in the order of the page; others follow by name."""
+SECTIONS = ("effects", "cases", "matrix", "strength", "images", "posteriors", "defences", "tuned", "clean", "others")
+"""The order of figures on the page; within a section by `order`, then by name."""
 
 
-def generate(results_folder: Path, out_folder: Path, *, catalogue: Catalogue | None = None) -> Path:
+def generate(
+    results_folder: Path,
+    out_folder: Path,
+    *,
+    catalogue: Catalogue | None = None,
+    only: Sequence[str] = (),
+    style: Style = PLAIN,
+) -> Path:
     """Redraw everything from the tables of `results_folder` into `out_folder`; return the path of `index.html`.
 
-    Written: `index.html` (self-contained), `figures/*.{png,pdf,csv}`, `tables/*.{csv,tex}`. The same tables give the
-    same bytes. What is said of posteriors exists only where the grid has some.
+    Written: `index.html` (self-contained), `figures/*.{png,pdf,csv,tex}`, `tables/*.{csv,tex}`. The same tables give
+    the same bytes. What is said of posteriors exists only where the grid has some. only: names of figures; where some
+    are given, they alone are written, and the folder of figures is returned.
 
     Raises:
-        InputError: the folder holds no results, or a table cannot be read.
+        InputError: the folder holds no results, a table cannot be read, or a figure has no such name.
     """
-    from dumb_bench.report.contrasts import summary
-    from dumb_bench.report.defences import defence_rows, defended
-    from dumb_bench.report.gallery import kept_images
-    from dumb_bench.report.groups import prepared
-    from dumb_bench.report.html import page
+    from dumb_bench.report.frames import Frames
     from dumb_bench.report.load import load
+
+    catalogue = catalogue or Catalogue()
+    names = chosen(catalogue, only)
+    frames = Frames(load(Path(results_folder)))
+    out = Path(out_folder)
+    out.mkdir(parents=True, exist_ok=True)
+    drawn = draw_all(frames, out / "figures", catalogue, names, style)
+    if not only:
+        return _page(frames, out, drawn)
+    bare = [f"{plot.name}: {plot.caption}" for plot in drawn if plot.svg is None]
+    bare += [f"{name}: the grid has nothing of the kind" for name in only if name not in {plot.name for plot in drawn}]
+    if len(bare) == len(set(only)):
+        raise InputError("; ".join(bare))
+    return out / "figures"
+
+
+def _page(frames: Frames, out: Path, drawn: list[Drawn]) -> Path:
+    """Write the tables and the page."""
+    from dumb_bench.report.gallery import kept_images
+    from dumb_bench.report.html import page
     from dumb_bench.report.posterior_page import section
-    from dumb_bench.report.study import study, write_study
+    from dumb_bench.report.study import write_study
     from dumb_bench.report.tables import write_csv, write_tables
     from dumb_bench.report.tunings import tuning_rows, tuning_summary
 
-    results = load(Path(results_folder))
-    studied = study(results)
-    tests = prepared(results)
-    by_case = summary(tests)
-    out = Path(out_folder)
-    out.mkdir(parents=True, exist_ok=True)
-    frames = {"tests": tests, "summary": by_case, "models": results.models}
-    if studied is not None:
-        frames["posteriors"] = studied.configurations
-        write_study(studied, out / "tables")
-    drawn = draw_all(frames, out / "figures", catalogue or Catalogue())
+    results, tables = frames.results, out / "tables"
     tuned = tuning_summary(results.tunings)
-    files = write_tables(by_case, tuned, out / "tables")
-    if defended(results):
-        write_csv(defence_rows(results), out / "tables" / "defences.csv")
+    files = write_tables(frames.summary, tuned, tables)
+    if frames.study is not None:
+        write_study(frames.study, tables)
+    if frames.defences is not None:
+        write_csv(frames.defences, tables / "defences.csv")
         files.append("defences.csv")
-    target = out / "index.html"
-    posteriors = None if studied is None else section(studied, out / "tables")
+    posteriors = None if frames.study is None else section(frames.study, tables)
     kept = kept_images(results.tables.folder.place)
-    text = page(results, tests, by_case, tuning_rows(tuned), drawn, files, posteriors, kept)
+    text = page(results, frames.tests, frames.summary, tuning_rows(tuned), drawn, files, posteriors, kept)
+    target = out / "index.html"
     target.write_text(text, encoding="utf-8")
     return target
 
 
-def draw_all(frames: dict[str, pd.DataFrame], folder: Path, catalogue: Catalogue) -> list[Drawn]:
-    """Draw every figure of the catalogue; one that raises is replaced by a sentence that says so."""
-    from dumb_bench.report.figures.base import Drawn, render
+def chosen(catalogue: Catalogue, only: Sequence[str] = ()) -> list[str]:
+    """Return the names of figures in the order of the page: all, or those asked for.
 
+    Raises:
+        InputError: one is unknown.
+    """
     names = catalogue.names("figures")
+    for name in only:
+        if name not in names:
+            raise InputError(unknown("figure", name, names))
+    infos = {name: catalogue.get("figures", name).info for name in (only or names)}
+    return sorted(infos, key=lambda name: (SECTIONS.index(infos[name].section), infos[name].order, name))
+
+
+def draw_all(frames: Frames, folder: Path, catalogue: Catalogue, names: Sequence[str], style: Style) -> list[Drawn]:
+    """Draw figures in order; a user's one that raises is replaced by a sentence that says so."""
+    from dumb_bench.report.figures.base import Drawn
+    from dumb_bench.report.render import render
+
     drawn = []
-    for name in (*[name for name in ORDER if name in names], *[name for name in names if name not in ORDER]):
+    for name in names:
         entry = catalogue.get("figures", name)
-        if entry.info.table == "posteriors" and "posteriors" not in frames:
+        frame = frames.get(entry.info.table)
+        if frame is None:
             continue
         try:
-            drawn.append(render(name, entry.call(), entry.info, frames[entry.info.table], folder))
+            drawn.append(render(name, entry.call(), entry.info, frame, folder, style))
         except Exception as error:
             if entry.origin == "built-in":
                 raise
-            drawn.append(Drawn(name, entry.info.title, f"Not drawn: {type(error).__name__}: {error}", None))
+            text = f"Not drawn: {type(error).__name__}: {error}"
+            drawn.append(Drawn(name, entry.info.title, text, None, section=entry.info.section))
     return drawn

@@ -208,12 +208,11 @@ def page(
             "caption": plot.caption,
             "note": plot.note,
             "width": round(125 * plot.inches),
+            "section": plot.section,
             "data": "" if plot.svg is None else base64.b64encode(plot.svg.encode()).decode(),
         }
         for plot in drawn
     }
-    placed = {"success_by_case", "surrogate_victim_matrix", "strength_curves", "clean_accuracy"}
-    placed |= set(posteriors["figures"]) if posteriors else set()
     environment = Environment(
         loader=PackageLoader("dumb_bench.report"),
         autoescape=True,
@@ -236,7 +235,7 @@ def page(
         declared_missing=declared_missing(results.meta.primary, tests),
         tuned=tuned,
         figures=figures,
-        others=[name for name in figures if name not in placed],
+        others=[name for name, item in figures.items() if item["section"] == "others"],
         failures=failure_rows(results.failures),
         limits=cannot_tell(results, tests, summary),
         provenance=[*provenance(results), ("report made by", f"dumb_bench {own_version}")],

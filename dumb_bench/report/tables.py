@@ -38,6 +38,33 @@ def escaped(text: str) -> str:
     return "".join(_LATEX.get(letter, letter if letter.isprintable() else " ") for letter in text)
 
 
+LATEX_ROWS = 200
+
+
+def write_figure_latex(name: str, title: str, caption: str, data: pd.DataFrame, path: Path) -> None:
+    """Write a figure's LaTeX: a `figure` with its caption, and after it the data as a table (at most 200 rows)."""
+    shown = data.head(LATEX_ROWS)
+    cells = [[_number(value) for value in row] for row in shown.itertuples(index=False, name=None)]
+    rest = f"% {len(data) - len(shown)} more rows: {name}.csv" if len(data) > len(shown) else "%"
+    lines = [
+        r"% Needs \usepackage{graphicx,booktabs,longtable}.",
+        r"\begin{figure}", r"  \centering", rf"  \includegraphics[width=\linewidth]{{{name}.pdf}}",
+        rf"  \caption{{\textbf{{{escaped(title)}.}} {escaped(caption)}}}", rf"  \label{{fig:{name}}}", r"\end{figure}",
+        "",
+        r"\iffalse % the data drawn: remove this line and \fi to print it", r"{\scriptsize",
+        rf"\begin{{longtable}}{{{'l' * len(data.columns)}}}", r"\toprule",
+        " & ".join(escaped(str(column)) for column in data.columns) + r" \\", r"\midrule", r"\endhead",
+        *(" & ".join(row) + r" \\" for row in cells), r"\bottomrule", r"\end{longtable}}", rest, r"\fi", "",
+    ]  # fmt: skip
+    path.write_text("\n".join(lines), encoding="utf-8")
+
+
+def _number(value: object) -> str:
+    if value is None or value != value:
+        return "--"
+    return f"{value:.4g}" if isinstance(value, float) else escaped(str(value))
+
+
 def pivot(summary: pd.DataFrame) -> pd.DataFrame:
     """Return one row a (population, attack, strength): for each case rate, low, high, n and the controls.
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 @figure(
     "clean_accuracy",
+    section="clean",
+    order=10,
     table="models",
     title="Clean accuracy",
     panel=(4.2, 2.5),

@@ -23,6 +23,8 @@ NOISE, OWN, FREE = "noise of the same size", "the surrogate itself", "no surroga
 
 @figure(
     "strength_curves",
+    section="strength",
+    order=10,
     title="Success against strength",
     needs={"label", "role", "strength", "case", "counted", "asr", "own_success", "reference", "image_source", "norm"},
 )

@@ -21,6 +21,8 @@ _COLUMNS = (
 
 @figure(
     "success_by_case",
+    section="cases",
+    order=10,
     table="summary",
     title="Success by case",
     needs={"label", "setting", "case", "rate", "low", "high", "noise", "swap", "primary", "largest", "reference"},

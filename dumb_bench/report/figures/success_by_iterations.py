@@ -20,6 +20,8 @@ _COLUMNS = [
 
 @figure(
     "success_by_iterations",
+    section="posteriors",
+    order=30,
     table="posteriors",
     title="Success against iterations",
     needs={"posterior", "recipe", "samples", "aggregation", "relation", "step", "steps", "rate", "low"},

@@ -21,6 +21,8 @@ _COLUMNS = [
 
 @figure(
     "success_by_samples",
+    section="posteriors",
+    order=20,
     table="posteriors",
     title="Success against the number of samples",
     needs={"posterior", "recipe", "samples", "aggregation", "relation", "step", "rate", "low", "high"},

@@ -22,6 +22,8 @@ _MEASURES = {"epochs": "training epochs", "gradients": "training gradients"}
 
 @figure(
     "success_by_training_cost",
+    section="posteriors",
+    order=10,
     table="posteriors",
     title="Success against training cost",
     needs={"posterior", "recipe", "samples", "aggregation", "relation", "step", "epochs", "gradients", "rate", "low"},

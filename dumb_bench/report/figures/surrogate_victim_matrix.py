@@ -18,6 +18,8 @@ MAX_SIDE = 96
 
 @figure(
     "surrogate_victim_matrix",
+    section="matrix",
+    order=10,
     title="Who fools whom",
     panel=None,
     needs={f"{role}_{key}" for role in ("surrogate", "victim") for key in (*_KEYS, "id")}

@@ -1,0 +1,98 @@
+"""The frames that figures, tables and the page are made of; each is computed once, when it is first asked for."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from dumb_bench.errors import InputError, unknown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from dumb_bench.report.load import Results
+    from dumb_bench.report.study import Study
+
+NAMES = ("tests", "summary", "models", "tunings", "attacks", "posteriors", "equivalents", "defences", "gates")
+
+
+class Frames:
+    """What is derived from the results of one folder, by name (`NAMES`)."""
+
+    def __init__(self, results: Results) -> None:
+        self.results = results
+
+    def get(self, name: str) -> pd.DataFrame | None:
+        """Return a frame; None where the grid has nothing of the kind.
+
+        Raises:
+            InputError: there is no such frame.
+        """
+        if name not in NAMES:
+            raise InputError(unknown("frame", name, NAMES))
+        found: pd.DataFrame | None = getattr(self, name)
+        return found
+
+    @cached_property
+    def tests(self) -> pd.DataFrame:
+        """The scored tests with what groups them: `groups.prepared`."""
+        from dumb_bench.report.groups import prepared
+
+        return prepared(self.results)
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """Success by case with intervals and controls: `contrasts.summary`."""
+        from dumb_bench.report.contrasts import summary
+
+        return summary(self.tests)
+
+    @cached_property
+    def models(self) -> pd.DataFrame:
+        """The models, as stored."""
+        return self.results.models
+
+    @cached_property
+    def tunings(self) -> pd.DataFrame:
+        """The choices of a strength, as stored."""
+        return self.results.tunings
+
+    @cached_property
+    def attacks(self) -> pd.DataFrame:
+        """The adversarial sets, as stored, without intermediate iterates; of norms the largest of a set."""
+        return self.results.final.attacks
+
+    @cached_property
+    def study(self) -> Study | None:
+        """Everything on posteriors: `study.study`."""
+        from dumb_bench.report.study import study
+
+        return study(self.results)
+
+    @cached_property
+    def posteriors(self) -> pd.DataFrame | None:
+        """Success and costs of each configuration: `posteriors.configurations`."""
+        return None if self.study is None else self.study.configurations
+
+    @cached_property
+    def equivalents(self) -> pd.DataFrame | None:
+        """Deep-ensemble equivalents: `equivalents.equivalents`."""
+        return None if self.study is None else self.study.equivalents
+
+    @cached_property
+    def defences(self) -> pd.DataFrame | None:
+        """What each defence does: `defences.defence_rows`."""
+        from dumb_bench.report.defences import defence_rows, defended
+
+        return defence_rows(self.results) if defended(self.results) else None
+
+    @cached_property
+    def gates(self) -> pd.DataFrame:
+        """The checks of the run: name, status, sentence."""
+        import pandas as pd
+
+        from dumb_bench.report.defence_gates import defence_gates
+        from dumb_bench.report.gates import gates
+
+        found = [*gates(self.results), *defence_gates(self.results)]
+        return pd.DataFrame([{**gate._asdict(), "details": list(gate.details)} for gate in found])
