@@ -60,6 +60,7 @@ def _page(frames: Frames, out: Path, drawn: list[Drawn]) -> Path:
     from dumb_bench.report.posterior_page import section
     from dumb_bench.report.study import write_study
     from dumb_bench.report.tables import write_csv, write_tables
+    from dumb_bench.report.test_table import columns, embedded, write_tests
     from dumb_bench.report.tunings import tuning_rows, tuning_summary
 
     results, tables = frames.results, out / "tables"
@@ -72,7 +73,10 @@ def _page(frames: Frames, out: Path, drawn: list[Drawn]) -> Path:
         files.append("defences.csv")
     posteriors = None if frames.study is None else section(frames.study, tables)
     kept = kept_images(results.tables.folder.place)
-    text = page(results, frames.tests, frames.summary, tuning_rows(tuned), drawn, files, posteriors, kept)
+    shown = columns(frames.tests)
+    write_tests(shown, tables / "tests.csv")
+    table = embedded(frames.tests, shown)
+    text = page(frames, tuning_rows(tuned), drawn, files, table, posteriors, kept)
     target = out / "index.html"
     target.write_text(text, encoding="utf-8")
     return target

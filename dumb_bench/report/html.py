@@ -1,8 +1,9 @@
-"""One self-contained page: nothing is fetched, nothing runs, every text from the results is escaped."""
+"""One self-contained page: nothing is fetched, only its own script runs, every text from the results is escaped."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from dumb_bench.report.figures.base import Drawn
-    from dumb_bench.report.load import Results
+    from dumb_bench.report.frames import Frames
 
 QUESTION = "How well do adversarial examples made on a surrogate fool a victim that was trained under other conditions?"
 MAX_ROWS = 40
@@ -180,39 +181,22 @@ def failure_rows(failed: pd.DataFrame) -> dict[str, Any]:
 
 
 def page(
-    results: Results,
-    tests: pd.DataFrame,
-    summary: pd.DataFrame,
+    frames: Frames,
     tuned: list[dict[str, str]],
     drawn: list[Drawn],
     files: list[str],
+    table: dict[str, Any],
     posteriors: dict[str, Any] | None = None,
     kept: dict[str, Any] | None = None,
 ) -> str:
     """Return the page as HTML. `tuned`: rows on chosen strengths; `drawn`: the figures in order; `files`: names under
-    `tables/`; `posteriors`: `posterior_page.section`, None in a grid without them; `kept`: `gallery.kept_images`.
+    `tables/`; `table`: `test_table.embedded`; `posteriors`: `posterior_page.section`, None in a grid without them;
+    `kept`: `gallery.kept_images`.
     """
-    from importlib.metadata import PackageNotFoundError, version
-
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    try:
-        own_version = version("dumb-bench")
-    except PackageNotFoundError:
-        own_version = "not installed"
+    results, tests, summary = frames.results, frames.tests, frames.summary
     found = [*gates(results), *defence_gates(results)]
-    figures = {
-        plot.name: {
-            "name": plot.name,
-            "title": plot.title,
-            "caption": plot.caption,
-            "note": plot.note,
-            "width": round(125 * plot.inches),
-            "section": plot.section,
-            "data": "" if plot.svg is None else base64.b64encode(plot.svg.encode()).decode(),
-        }
-        for plot in drawn
-    }
     environment = Environment(
         loader=PackageLoader("dumb_bench.report"),
         autoescape=True,
@@ -220,6 +204,7 @@ def page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    script = environment.get_template("tests.js").render()
     return environment.get_template("report.html.j2").render(
         title=results.meta.title or results.meta.name,
         question=QUESTION,
@@ -234,13 +219,40 @@ def page(
         declared=results.meta.primary,
         declared_missing=declared_missing(results.meta.primary, tests),
         tuned=tuned,
-        figures=figures,
-        others=[name for name, item in figures.items() if item["section"] == "others"],
+        figures=placed(drawn),
         failures=failure_rows(results.failures),
         limits=cannot_tell(results, tests, summary),
-        provenance=[*provenance(results), ("report made by", f"dumb_bench {own_version}")],
+        provenance=[*provenance(results), ("report made by", f"dumb_bench {own_version()}")],
         grid_text=results.meta.grid_text,
         files=files,
         posteriors=posteriors,
         kept=kept,
+        tests={**table, "script": script},
+        script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
+
+
+def placed(drawn: list[Drawn]) -> dict[str, dict[str, Any]]:
+    """Return what the template shows of each figure, by name."""
+    return {
+        plot.name: {
+            "name": plot.name,
+            "title": plot.title,
+            "caption": plot.caption,
+            "note": plot.note,
+            "width": round(125 * plot.inches),
+            "section": plot.section,
+            "data": "" if plot.svg is None else base64.b64encode(plot.svg.encode()).decode(),
+        }
+        for plot in drawn
+    }
+
+
+def own_version() -> str:
+    """Return the version of this package."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("dumb-bench")
+    except PackageNotFoundError:
+        return "not installed"

@@ -38,6 +38,19 @@ def wilson(successes: int, trials: int, level: float = 0.95) -> Bounds:
     return Bounds(0.0 if successes == 0 else middle - half, 1.0 if successes == trials else middle + half)
 
 
+def wilson_bounds(successes: NDArray[np.int64], trials: NDArray[np.int64], level: float = 0.95) -> Bounds:
+    """Return Wilson's intervals of many tests' rates, arrays like `successes`; [0, 1] without trials. See `wilson`."""
+    from statistics import NormalDist
+
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    n = np.maximum(trials, 1)
+    rate = successes / n
+    middle = (rate + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * np.sqrt(rate * (1 - rate) / n + z * z / (4 * n**2))
+    low = np.where((successes == 0) | (trials == 0), 0.0, middle - half)
+    return Bounds(low, np.where((successes == trials) | (trials == 0), 1.0, middle + half))  # type: ignore[arg-type]
+
+
 def equal_weights(groups: Sequence[object] | NDArray[np.object_]) -> NDArray[np.float64]:
     """Return one weight an entry (sum 1): every group counts the same, every entry of a group the same.
 

@@ -1,5 +1,6 @@
 """The page as a whole: what it says, that it is safe, that it never breaks, that it is the same every time."""
 
+import base64
 import csv
 import hashlib
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from synthetic_results import Shape, build
 
+import dumb_bench.report.html
 from dumb_bench.catalogue import Catalogue
 from dumb_bench.plugin_file import PluginFile
 from dumb_bench.report.generate import generate
@@ -84,7 +86,11 @@ def test_the_page_says_what_it_must(quickstart):
 
 def test_the_page_fetches_nothing(quickstart):
     page = Page(quickstart[1])
-    assert not [tag for tag, _ in page.tags if tag in ("script", "link", "iframe", "object")]
+    assert not [tag for tag, _ in page.tags if tag in ("link", "iframe", "object")]
+    assert [attrs for tag, attrs in page.tags if tag == "script"] == [
+        {"type": "application/json", "id": "tests-data"},
+        {},
+    ]
     sources = [attrs.get("src", "") or "" for _, attrs in page.tags if "src" in attrs]
     assert len(sources) == 4
     assert all(source.startswith("data:image/svg+xml;base64,") for source in sources)
@@ -117,13 +123,22 @@ def test_the_same_tables_give_the_same_bytes(tmp_path):
         files = sorted(path for path in (tmp_path / name).rglob("*") if path.is_file())
         digests.append({str(f.relative_to(tmp_path / name)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files})
     assert digests[0] == digests[1]
-    assert len(digests[0]) == 4 * 4 + 3 + 1
+    assert len(digests[0]) == 4 * 4 + 4 + 1
+
+
+def test_only_the_script_of_the_page_may_run(quickstart):
+    raw = quickstart[1].read_text(encoding="utf-8")
+    script = re.search(r"<script>(.*?)</script>", raw, re.DOTALL).group(1)
+    own = Path(dumb_bench.report.html.__file__).parent / "templates" / "tests.js"
+    assert script.rstrip("\n") == own.read_text(encoding="utf-8").rstrip("\n")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in raw and "default-src 'none'" in raw
 
 
 def test_hostile_names_are_shown_not_run(tmp_path):
     page = generate(build(tmp_path / "results", HOSTILE), tmp_path / "out")
     raw = page.read_text(encoding="utf-8")
-    assert "<script" not in raw
+    assert raw.count("<script") == 2  # the table's data and the page's own script
     assert "<b>x" not in raw
     assert "<script>alert(2)</script>" in Page(page).text
     for path in (tmp_path / "out").rglob("*.csv"):
