@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,6 +25,7 @@ from dumb_bench.cli_options import (
     catalogue_of,
 )
 from dumb_bench.command_errors import clean_errors
+from dumb_bench.draw import draw, draw_report
 from dumb_bench.errors import InputError
 from dumb_bench.export import export
 from dumb_bench.hand_out import images
@@ -123,19 +123,8 @@ def run(
     typer.echo(f"results: {shown}")
     if report and "://" not in place:
         out = Path("reports") / Path(place).name if results is None else Path(place) / "report"
-        page = _draw(place, str(out), plugin)
-        typer.echo(f"report:  {page}")
+        typer.echo(f"report:  {draw(place, out, plugin)}")
     raise typer.Exit(summary.exit_code)
-
-
-def _draw(
-    results: str, out: str, plugin: list[Path] | None, only: Sequence[str] = (), settings: Sequence[str] = ()
-) -> str:
-    from dumb_bench.report.generate import generate
-    from dumb_bench.report.style import Style, parse_style
-
-    style = parse_style(settings) if settings else Style()
-    return str(generate(Path(results), Path(out), catalogue=catalogue_of(plugin), only=only, style=style))
 
 
 @app.command()
@@ -200,23 +189,6 @@ def status(results: Results, store: StorePlace = None, as_json: AsJson = False) 
     for item in found["failed"]:
         first = (item["message"] or "").partition("\n")[0]
         typer.echo(printable(f"  failed: {item['unit']}: {item['error_type']}: {first}"))
-
-
-@app.command()
-def report(
-    results: Results,
-    out: Annotated[Path | None, typer.Option(help="Folder of the report [default: reports/NAME].")] = None,
-    only: Annotated[list[str] | None, typer.Option("--only", metavar="FIGURE", help="This figure; repeatable.")] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="style.KEY=VALUE", help="A matplotlib setting, or style.dpi.")
-    ] = None,
-    plugin: Plugins = None,
-) -> None:
-    """Draw every figure and table again from stored results; neither torch nor Ray is needed."""
-    if "://" in results:
-        raise InputError(f"{results}: report reads a local folder; copy the result folder here first")
-    place = out or Path("reports") / Path(results.rstrip("/")).name
-    typer.echo(f"report: {_draw(results, str(place), plugin, only or (), settings or ())}")
 
 
 @app.command("list")
@@ -298,3 +270,4 @@ def compact(results: Results, store: StorePlace = None) -> None:
 
 app.command()(export)
 app.command()(images)
+app.command("report")(draw_report)

@@ -23,11 +23,13 @@ class Frames:
         self.results = results
 
     def get(self, name: str) -> pd.DataFrame | None:
-        """Return a frame; None where the grid has nothing of the kind.
+        """Return a frame; None where the grid has nothing of the kind, and for `studies`, which several folders have.
 
         Raises:
             InputError: there is no such frame.
         """
+        if name == "studies":
+            return None
         if name not in NAMES:
             raise InputError(unknown("frame", name, NAMES))
         found: pd.DataFrame | None = getattr(self, name)

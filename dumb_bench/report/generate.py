@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from dumb_bench.catalogue import Catalogue
 from dumb_bench.errors import InputError, unknown
 from dumb_bench.report.style import PLAIN, Style
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from dumb_bench.report.figures.base import Drawn
     from dumb_bench.report.frames import Frames
+
+
+class Source(Protocol):
+    """Where figures take their frames from."""
+
+    def get(self, name: str) -> pd.DataFrame | None:
+        """Return a frame by name; None where there is nothing of the kind."""
+        ...
+
 
 SECTIONS = ("effects", "cases", "matrix", "strength", "images", "posteriors", "defences", "tuned", "clean", "others")
 """The order of figures on the page; within a section by `order`, then by name."""
@@ -39,11 +50,14 @@ def generate(
     from dumb_bench.report.load import load
 
     catalogue = catalogue or Catalogue()
-    names = chosen(catalogue, only)
-    frames = Frames(load(Path(results_folder)))
-    out = Path(out_folder)
+    chosen(catalogue, only)
+    return write_report(Frames(load(Path(results_folder))), Path(out_folder), catalogue, only, style)
+
+
+def write_report(frames: Frames, out: Path, catalogue: Catalogue, only: Sequence[str], style: Style) -> Path:
+    """Write the report of one folder's frames. Returns and raises as `generate`."""
     out.mkdir(parents=True, exist_ok=True)
-    drawn = draw_all(frames, out / "figures", catalogue, names, style)
+    drawn = draw_all(frames, out / "figures", catalogue, chosen(catalogue, only), style)
     if not only:
         return _page(frames, out, drawn)
     bare = [f"{plot.name}: {plot.caption}" for plot in drawn if plot.svg is None]
@@ -96,7 +110,7 @@ def chosen(catalogue: Catalogue, only: Sequence[str] = ()) -> list[str]:
     return sorted(infos, key=lambda name: (SECTIONS.index(infos[name].section), infos[name].order, name))
 
 
-def draw_all(frames: Frames, folder: Path, catalogue: Catalogue, names: Sequence[str], style: Style) -> list[Drawn]:
+def draw_all(frames: Source, folder: Path, catalogue: Catalogue, names: Sequence[str], style: Style) -> list[Drawn]:
     """Draw figures in order; a user's one that raises is replaced by a sentence that says so."""
     from dumb_bench.report.figures.base import Drawn
     from dumb_bench.report.render import render

@@ -16,6 +16,7 @@ from dumb_bench.report.limits import cannot_tell, cells, provenance, size
 
 if TYPE_CHECKING:
     import pandas as pd
+    from jinja2 import Environment
 
     from dumb_bench.report.figures.base import Drawn
     from dumb_bench.report.frames import Frames
@@ -193,19 +194,11 @@ def page(
     `tables/`; `table`: `test_table.embedded`; `posteriors`: `posterior_page.section`, None in a grid without them;
     `kept`: `gallery.kept_images`.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     results, tests, summary = frames.results, frames.tests, frames.summary
     found = [*gates(results), *defence_gates(results)]
-    environment = Environment(
-        loader=PackageLoader("dumb_bench.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    script = environment.get_template("tests.js").render()
-    return environment.get_template("report.html.j2").render(
+    templates = environment()
+    script = templates.get_template("tests.js").render()
+    return templates.get_template("report.html.j2").render(
         title=results.meta.title or results.meta.name,
         question=QUESTION,
         description=results.meta.description or "",
@@ -229,6 +222,19 @@ def page(
         kept=kept,
         tests={**table, "script": script},
         script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
+
+
+def environment() -> Environment:
+    """Return where templates come from: every text is escaped, an unknown name is an error."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("dumb_bench.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
 
 

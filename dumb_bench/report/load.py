@@ -40,6 +40,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "attack_library", "attack_seed", "norm", "strength", "strength_rule", "targeted", "step", "image_source",
         "delivery", "defence_known", *(f"victim_{key}" for key in (*_MODEL, "recipe", "seed", "id", "params")), "case",
         "white_box", "shared_weights", "n_images", "n_victim_correct", "n_success", "asr", "control", "copied",
+        "numerics",
     ),
     "tunings": (
         "tuning_id", "surrogate_id", "attack", "attack_params", "image_source", "n_images", "n_surrogate_correct",

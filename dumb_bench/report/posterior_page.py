@@ -16,7 +16,6 @@ from dumb_bench.report.study import FILES, Shown, Study, write_latex
 if TYPE_CHECKING:
     import pandas as pd
 
-FIGURES = ("success_by_training_cost", "success_by_samples", "success_by_iterations")
 AGAINST = {EQUAL_EPOCHS: "the single network at equal epochs", SAME_RECIPE: "the single network of the same recipe"}
 _MEAN = (
     "Success: images misclassified by the victim / images it gets right when clean; mean over tests, white box and "
@@ -30,11 +29,11 @@ Cell = tuple[str, str]
 
 
 def section(studied: Study, folder: Path) -> dict[str, Any]:
-    """Return what the template shows, and write the tables as LaTeX into `folder`: name, empty, notes, claims, tables,
-    figures. Shown: the primary contrast, else one attack at its largest strength.
+    """Return what the template shows, and write the tables as LaTeX into `folder`: name, empty, notes, claims, tables.
+    Shown: the primary contrast, else one attack at its largest strength.
     """
     final = studied.configurations[studied.configurations["step"].isna()]
-    found: dict[str, Any] = {"name": "", "empty": "", "notes": [], "claims": [], "tables": [], "figures": FIGURES}
+    found: dict[str, Any] = {"name": "", "empty": "", "notes": [], "claims": [], "tables": []}
     if final.empty:
         return {**found, "empty": "No test of an attack enters a comparison (none was scored, or all share weights)."}
     shown = first_place(final)

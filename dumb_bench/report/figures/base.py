@@ -50,7 +50,7 @@ class Figure(Protocol):
 
 Table = Literal[
     "tests", "summary", "models", "posteriors", "equivalents", "attacks", "tunings", "effects", "classes",
-    "definitions", "defences", "gates",
+    "definitions", "defences", "gates", "studies",
 ]  # fmt: skip
 """The frames that a figure can be made of: see `frames.Frames`."""
 
