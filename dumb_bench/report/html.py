@@ -12,6 +12,7 @@ from dumb_bench.report.defence_gates import defence_gates
 from dumb_bench.report.gates import gates
 from dumb_bench.report.groups import parse_primary
 from dumb_bench.report.limits import cannot_tell, cells, provenance, size
+from dumb_bench.report.published import as_published
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -200,7 +201,7 @@ def page(
         own_version = version("dumb-bench")
     except PackageNotFoundError:
         own_version = "not installed"
-    found = [*gates(results), *defence_gates(results)]
+    found = as_published([*gates(results), *defence_gates(results)], results)
     figures = {
         plot.name: {
             "name": plot.name,
@@ -244,4 +245,5 @@ def page(
         files=files,
         posteriors=posteriors,
         kept=kept,
+        published=results.published,
     )

@@ -35,6 +35,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "attack_library", "attack_seed", "norm", "strength", "strength_rule", "targeted", "step", "image_source",
         "delivery", "defence_known", *(f"victim_{key}" for key in (*_MODEL, "recipe", "seed", "id", "params")), "case",
         "white_box", "shared_weights", "n_images", "n_victim_correct", "n_success", "asr", "control", "copied",
+        "numerics",
     ),
     "tunings": (
         "tuning_id", "surrogate_id", "attack", "attack_params", "image_source", "n_images", "n_surrogate_correct",
@@ -85,6 +86,11 @@ class Results:
         return replace(
             self, attacks=self.attacks[self.attacks["step"].isna()], tests=self.tests[self.tests["step"].isna()]
         )
+
+    @cached_property
+    def published(self) -> bool:
+        """Whether these are published results of others, imported (`numerics` of `tests`)."""
+        return "numerics" in self.tests and bool((self.tests["numerics"] == "published").any())
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
