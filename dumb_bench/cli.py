@@ -29,6 +29,7 @@ from dumb_bench.draw import draw, draw_report
 from dumb_bench.errors import InputError
 from dumb_bench.export import export
 from dumb_bench.hand_out import images
+from dumb_bench.import_published import imports
 from dumb_bench.redaction import without_secrets
 from dumb_bench.wording import printable
 
@@ -41,6 +42,7 @@ app = typer.Typer(
 )  # fmt: skip
 checks = typer.Typer(help="Check a plugin, or stored results.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(checks, name="check")
+app.add_typer(imports, name="import")
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import pytest
 from minigrid import Ended
+from published_excerpt import write_bnn, write_dumb
 from pydantic import BaseModel
 
 from dumb_bench.attacks.base import attack
@@ -32,6 +33,7 @@ from dumb_bench.grid import (
     Training,
     Tune,
 )
+from dumb_bench.import_published import imports
 from dumb_bench.recipes import Recipe
 from dumb_bench.store.schema import TABLES
 
@@ -138,7 +140,9 @@ def first_cells(text: str) -> list[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with what a clone of the repository has."""
+    """A working folder with what a clone of the repository has, and published result files in small."""
+    write_dumb(tmp_path / "dumb_files")
+    write_bnn(tmp_path / "bnn_files")
     for name in ("examples", "grids"):
         shutil.copytree(ROOT / name, tmp_path / name)
     if EXAMPLE.is_dir():
@@ -274,6 +278,7 @@ def test_every_field_of_an_attack_is_described() -> None:
 def test_every_command_is_in_the_readme() -> None:
     names = [item.name or item.callback.__name__ for item in app.registered_commands if item.callback]
     names += [f"check {item.name or item.callback.__name__}" for item in checks.registered_commands if item.callback]
+    names += [f"import {item.name}" for item in imports.registered_commands]
     text = (ROOT / "README.md").read_text().split("\n## Commands\n")[1].split("\n## ")[0]
     shown = [re.sub(r" [A-Z]+$", "", cell).removeprefix("dumb-bench ") for cell in first_cells(text)]
     assert sorted(shown) == sorted(names)

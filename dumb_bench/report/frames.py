@@ -10,6 +10,7 @@ from dumb_bench.errors import InputError, unknown
 if TYPE_CHECKING:
     import pandas as pd
 
+    from dumb_bench.report.gates import Gate
     from dumb_bench.report.load import Results
     from dumb_bench.report.study import Study
 
@@ -89,12 +90,17 @@ class Frames:
         return defence_rows(self.results) if defended(self.results) else None
 
     @cached_property
+    def checks(self) -> list[Gate]:
+        """Every check of the run, in the order shown."""
+        from dumb_bench.report.defence_gates import defence_gates
+        from dumb_bench.report.gates import gates
+        from dumb_bench.report.published import as_published
+
+        return as_published([*gates(self.results), *defence_gates(self.results)], self.results)
+
+    @cached_property
     def gates(self) -> pd.DataFrame:
         """The checks of the run: name, status, sentence."""
         import pandas as pd
 
-        from dumb_bench.report.defence_gates import defence_gates
-        from dumb_bench.report.gates import gates
-
-        found = [*gates(self.results), *defence_gates(self.results)]
-        return pd.DataFrame([{**gate._asdict(), "details": list(gate.details)} for gate in found])
+        return pd.DataFrame([{**gate._asdict(), "details": list(gate.details)} for gate in self.checks])

@@ -72,8 +72,8 @@ def own_surrogate(attacks: pd.DataFrame, tests: pd.DataFrame) -> Gate:
     """Attacks work where they were made: success on the surrogate itself, n_surrogate_fooled / n_surrogate_correct.
 
     Denominator: the images that the surrogate gets right when clean. Counted: attacks bounded in Linf or L2 that use
-    the surrogate, at the largest strength of each pair, controls left out; a surrogate's rate is the mean over sources.
-    Pass when the median over surrogates is at least .9 for every attack, warn from .5 on. Defended or sampled
+    the surrogate, at the largest strength of each pair and norm, controls left out; a surrogate's rate is the mean over
+    sources. Pass when the median over surrogates is at least .9 for every attack, warn from .5 on. Defended or sampled
     surrogates can lower the gate to warn, never to fail.
     """
     name = "Success on the surrogate itself"
@@ -87,7 +87,7 @@ def own_surrogate(attacks: pd.DataFrame, tests: pd.DataFrame) -> Gate:
         return Gate(name, "not applicable", "The grid has no attack that is bounded in a norm and uses the surrogate.")
     rows = rows[
         rows["strength"].isna()
-        | (rows["strength"] == rows.groupby(["attack", "surrogate_id"])["strength"].transform("max"))
+        | (rows["strength"] == rows.groupby(["attack", "norm", "surrogate_id"])["strength"].transform("max"))
     ]
     undefended = tests[
         (tests["surrogate_defence"].fillna("none") == "none")
@@ -97,12 +97,14 @@ def own_surrogate(attacks: pd.DataFrame, tests: pd.DataFrame) -> Gate:
     status: Status = "pass"
     details: list[str] = []
     lowest: float | None = None
+    norms = rows["norm"].nunique()
     for is_plain, part in ((True, rows[plain]), (False, rows[~plain])):
-        for attack, group in part.groupby("attack"):
+        for (attack, norm), group in part.groupby(["attack", "norm"]):
             ratio = group["n_surrogate_fooled"] / group["n_surrogate_correct"]
             rates = ratio.groupby(group["surrogate_id"]).mean()
             middle = float(rates.median())
             who = "surrogates" if is_plain else "defended or sampled surrogates"
+            of_norm = f" ({norm})" if norms > 1 else ""
             strengths = sorted(set(group["strength"].dropna()))
             at = (
                 f" at {strengths[0]:.4g}" + (f" to {strengths[-1]:.4g}" if len(strengths) > 1 else "")
@@ -110,7 +112,7 @@ def own_surrogate(attacks: pd.DataFrame, tests: pd.DataFrame) -> Gate:
                 else ""
             )
             details.append(
-                f"{attack}{at}: median {middle:.3f}, range {rates.min():.3f} to {rates.max():.3f} over "
+                f"{attack}{of_norm}{at}: median {middle:.3f}, range {rates.min():.3f} to {rates.max():.3f} over "
                 f"{len(rates)} {who}."
             )
             if middle < GREEN:
@@ -120,7 +122,7 @@ def own_surrogate(attacks: pd.DataFrame, tests: pd.DataFrame) -> Gate:
                 lowest = middle if lowest is None else min(lowest, middle)
     if lowest is None:
         return Gate(name, status, "All surrogates are defended or sampled; their rates are listed.", tuple(details))
-    kinds = rows.loc[plain, "attack"].nunique()
+    kinds = len(rows.loc[plain, ["attack", "norm"]].drop_duplicates())
     of = "the attack" if kinds == 1 else f"the weakest of {kinds} attacks"
     text = (
         f"At its largest strength {of} fools the median surrogate on {100 * lowest:.1f} % of the images it gets right."

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dumb_bench.case import CASE_MEANING, CASES
-from dumb_bench.report.defence_gates import defence_gates
-from dumb_bench.report.gates import gates
 from dumb_bench.report.groups import parse_primary
 from dumb_bench.report.limits import cannot_tell, cells, provenance, size
 
@@ -195,7 +193,7 @@ def page(
     `kept`: `gallery.kept_images`.
     """
     results, tests, summary = frames.results, frames.tests, frames.summary
-    found = [*gates(results), *defence_gates(results)]
+    found = frames.checks
     templates = environment()
     script = templates.get_template("tests.js").render()
     return templates.get_template("report.html.j2").render(
@@ -222,6 +220,7 @@ def page(
         kept=kept,
         tests={**table, "script": script},
         script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        published=results.published,
     )
 
 

@@ -153,12 +153,16 @@ def cannot_tell(results: Results, tests: pd.DataFrame, summary: pd.DataFrame) ->
         )
     if results.meta.primary is None:
         texts.append("No primary contrast was declared before the run: everything is exploratory.")
-    return texts + [f"Note of the grid's author: {note}" for note in results.meta.notes]
+    whose = "Published study" if results.published else "Note of the grid's author"
+    return texts + [f"{whose}: {note}" for note in results.meta.notes]
 
 
 def provenance(results: Results) -> list[tuple[str, str]]:
     """Return versions, hardware and times as (name, value) pairs."""
     pairs: list[tuple[str, str]] = []
+    if results.published:
+        studies = sorted(set(results.tests["attack_library"].dropna()))
+        pairs.append(("origin", f"imported, not run here; {'; '.join(studies)}"))
     for name, frame in (("models", results.models), ("attacks", results.attacks)):
         merged: dict[str, set[str]] = {}
         for text in sorted(set(frame["library_versions"].dropna())):
@@ -174,5 +178,6 @@ def provenance(results: Results) -> list[tuple[str, str]]:
         pairs.append((f"{name}: libraries", versions or "not recorded"))
         pairs.append((f"{name}: hardware", ", ".join(sorted(set(frame["hardware"].dropna()))) or "not recorded"))
         pairs.append((f"{name}: finished", f"{times.min()} to {times.max()} (UTC)" if len(times) else "not recorded"))
-        pairs.append((f"{name}: time spent", f"{seconds:,.0f} s, summed over rows"))
+        spent = f"{seconds:,.0f} s, summed over rows" if frame["seconds"].notna().any() else "not recorded"
+        pairs.append((f"{name}: time spent", spent))
     return pairs

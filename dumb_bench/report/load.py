@@ -98,6 +98,11 @@ class Results:
         )
 
     @cached_property
+    def published(self) -> bool:
+        """Whether these are published results of others, imported (`numerics` of `tests`)."""
+        return "numerics" in self.tests and bool((self.tests["numerics"] == "published").any())
+
+    @cached_property
     def predictions(self) -> pd.DataFrame:
         """The victims' labels of every scored test; read when first asked for."""
         frame: pd.DataFrame = self.tables.read("predictions").to_pandas()

@@ -64,8 +64,10 @@ def open_store(results: str, plan: dict[str, Any], store: str | None) -> Store:
     """Return the store of a result folder: the one named, else the one of its plan, else the one beside it.
 
     Raises:
-        InputError: it is not there.
+        InputError: it is not there, or the results were imported and have none.
     """
+    if plan.get("published"):
+        raise InputError(f"{results}: holds published results, imported; they have no store")
     return Store.open(store or plan["store"] or default_store(results), create=False)
 
 

@@ -81,7 +81,8 @@ def test_the_page_shows_what_is_kept_and_nothing_that_runs(results: Path, tmp_pa
     found = Page(page)
     assert "Kept images" in found.text and "fgsm at 0.1 px." in found.text and "Difference times 18.1." in found.text
     assert "2 of 2 sets" in found.text
-    assert not [tag for tag, about in found.tags if tag == "script" or "onload" in about]
+    assert not [about for _, about in found.tags if "onload" in about]
+    assert [about.get("id") for tag, about in found.tags if tag == "script"] == ["tests-data", None]
     assert text.count('<b class="fooled">1 → 0</b>0.030<br>1.26') == 2
     assert images_of(text) == [drawn(item)[0] for item in (shown("fgsm"), shown(HOSTILE))]
 

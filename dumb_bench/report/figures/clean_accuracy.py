@@ -50,7 +50,7 @@ class CleanAccuracy:
         rows = frame[[name for name in columns if name in frame]]
         rows = rows[rows["clean_accuracy"].map(lambda value: value is not None and len(value) > 0).astype(bool)]
         if rows.empty:
-            raise NothingToShowError("Clean accuracy is not drawn: the results hold no model with a clean test.")
+            raise NothingToShowError("Clean accuracy is not drawn: no model's accuracy on clean images is stored.")
         rows = rows.explode(["test_source", "test_delivery", "clean_accuracy"], ignore_index=True)
         rows = rows.drop_duplicates(["model_id", "test_source"]).astype({"clean_accuracy": float})
         rows["panel"] = "tested on " + rows["test_source"].astype(str)

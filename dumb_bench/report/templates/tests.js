@@ -74,7 +74,7 @@
     const words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
     const marks = words.map((word) => columns.map((column) =>
       Uint8Array.from(column.values, (value) => value.toLowerCase().includes(word) ? 1 : 0)));
-    const kept = new Uint32Array(n);
+    const picked = new Uint32Array(n);
     let size = 0, total = 0;
     rows: for (let i = 0; i < n; i++) {
       for (const column of active) if (column.codes[i] !== column.chosen) continue rows;
@@ -83,10 +83,10 @@
         for (let c = 0; c < columns.length && !hit; c++) hit = mark[c][columns[c].codes[i]];
         if (!hit) continue rows;
       }
-      kept[size++] = i;
+      picked[size++] = i;
       total += rate[i];
     }
-    found = kept.slice(0, size);
+    found = picked.slice(0, size);
     if (order.key !== null) {
       const values = order.key === "rate" ? rate : order.key === "right" ? right : order.key.codes;
       const sign = order.down ? -1 : 1;
