@@ -14,21 +14,23 @@ and, with m models in a cell k,
 
     V_k = m/(m-1) sum_i (g_i - mean g)^2,      G = sum_k V_k      (in two pools G = Vs + Vv)
 
-Each e_ij sits in two contributions, so E[G] = V + Ve. In a block of two cells where every pair was tested, with x_ij
-the weighted sum of the pair's tests (both directions) and r_ij its residual from row and column means,
+Each e_ij sits in two contributions, so E[G] = V + Ve. In a block of two cells with N tested pairs, x_ij the weighted
+sum of the pair's tests (both directions), r_ij its least-squares residual from row and column effects, and f their
+degrees of freedom (pairs - rows - columns + connected parts; (m-1)(m'-1) where every pair was tested),
 
-    Ve = sum over blocks m m' / ((m-1)(m'-1)) sum r_ij^2         V = max(G - Ve, G/2)
+    Ve = sum over blocks N/f sum r_ij^2         V = max(G - Ve, G/2)
 
-and nothing is subtracted for a block with missing pairs. The t quantile has Satterthwaite's degrees of freedom in the
+and nothing is subtracted for a block with f = 0. The t quantile has Satterthwaite's degrees of freedom in the
 form that allows for V_k being estimates, df = G^2 / sum_k (V_k^2 / (d_k + 2)) - 2 with d_k = m - 1, kept within
 [min d_k, sum d_k].
 
 One pool in both roles, pairs inside a cell (case C1): the white-box pair is missing, so i's tests average over the
 *other* models and the deviation of g_i is (m-2)/(m-1) of what it should be (diallel without selfs: Griffing 1956,
-method 3). Contributions there are scaled by (m-1)/(m-2) and no residual is subtracted: conservative. With m = 2 the two
-tests (1,2) and (2,1) hold both models and show nothing of their variance: a_i and b_j are then *borrowed*, the means of
-the centred y of the same model's tests outside its cell under the same conditions (those of the same source where there
-are any), and the residual comes from the difference of the two tests, 2 sum (w r)^2 with one degree of freedom a cell.
+method 3). Contributions there are scaled by (m-1)/(m-2), so that a residual enters G with 2(m-1)/(m-2) times its
+variance instead of once: m/(m-2) Ve of the block is subtracted, and G/2 stays the floor. With m = 2 the two tests
+(1,2) and (2,1) hold both models and show nothing of their variance: a_i and b_j are then *borrowed*, the means of the
+centred y of the same model's tests outside its cell under the same conditions (those of the same source where there are
+any), and the residual comes from the difference of the two tests, 2 sum (w r)^2 with one degree of freedom a cell.
 Borrowing may cancel the residual of the very tests borrowed from: there V is at least Ve. Without such tests: no
 interval.
 
@@ -44,6 +46,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dumb_bench.report.design import Codes, Design, combined, roles
+from dumb_bench.report.residuals import free_pairs, swept
 
 Reals = NDArray[np.float64]
 
@@ -102,20 +105,17 @@ def _means(codes: Codes, values: Reals) -> Reals:
     return np.asarray((_sums(codes, values, size) / np.maximum(counts, 1))[codes])
 
 
-def _residual_variance(
-    low: Codes, high: Codes, cell_low: Codes, cell_high: Codes, values: Reals, sizes: Codes
-) -> Reals:
-    """Return Ve (R,), summed over the complete blocks of two cells. `values` (T, R) are weighted and centred."""
+def _residual_variance(low: Codes, high: Codes, cell_low: Codes, cell_high: Codes, values: Reals) -> Reals:
+    """Return for every entry of `values` (T, R), weighted and centred, its part of Ve (formulae: `residuals`)."""
     dyad = combined(low, high)
-    first = np.unique(dyad, return_index=True)[1]
+    first, place = np.unique(dyad, return_index=True, return_inverse=True)[1:]
     sums = _sums(dyad, values, len(first))
-    low, high, cell_low, cell_high = low[first], high[first], cell_low[first], cell_high[first]
-    block = combined(cell_low, cell_high)
-    m, n = sizes[cell_low], sizes[cell_high]
-    complete = np.bincount(block)[block] == m * n
-    residual = sums - _means(combined(low, block), sums) - _means(combined(high, block), sums) + _means(block, sums)
-    factor = np.where(complete, m * n / np.maximum((m - 1) * (n - 1), 1), 0.0)
-    return np.asarray((factor[:, None] * residual**2).sum(axis=0))
+    block = combined(cell_low[first], cell_high[first])
+    row, column = combined(low[first], block), combined(high[first], block)
+    free = free_pairs(row, column, block)
+    factor = np.where(free > 0, np.bincount(block) / np.maximum(free, 1), 0.0)[block]
+    within = factor[:, None] * swept(row, column, sums, free[block] > 0) ** 2
+    return np.asarray((within / np.bincount(dyad)[:, None])[place.reshape(-1)])
 
 
 def _borrowed(plan: Design, centred: Reals, wanted: Codes) -> tuple[Reals, Reals, NDArray[np.bool_]]:
@@ -192,7 +192,12 @@ def crossed(plan: Design, rates: Reals, weight: Reals) -> Variance:
         i, j = surrogate[outside], victim[outside]
         swap = cell[i] > cell[j]
         low, high = np.where(swap, j, i), np.where(swap, i, j)
-        shared = _residual_variance(low, high, cell[low], cell[high], weighted[outside], sizes)
+        shared = _residual_variance(low, high, cell[low], cell[high], weighted[outside]).sum(axis=0)
+    pool = np.flatnonzero(inside & (members > 2))
+    if len(pool):
+        i, j, m_pool = surrogate[pool], victim[pool], members[pool]
+        within = _residual_variance(i, j, cell[i], cell[j], weighted[pool])
+        shared = shared + (m_pool / (m_pool - 2)) @ within
     variance = np.maximum(total - shared, total / 2)
     if len(pair):
         variance = np.maximum(variance, shared) + extra.sum(axis=0)

@@ -15,6 +15,7 @@ from dumb_bench.runner.fetch import sources_of
 from dumb_bench.runner.kept_sets import kept_size, spared
 from dumb_bench.runner.outstanding import Index, outstanding, read_index
 from dumb_bench.runner.plan import build_plan
+from dumb_bench.runner.plan_power import described, power_text, smallest_of
 from dumb_bench.store.ids import Ids
 from dumb_bench.store.store import Store
 from dumb_bench.wording import bytes_text, seconds_text
@@ -54,6 +55,7 @@ def describe_plan(path: Path, catalogue: Catalogue, store_of: Callable[[str], st
             "weight_bytes": cost.weight_bytes,
             "kept_bytes": kept.bytes,
         },
+        "smallest_effect": described(smallest_of(plan, catalogue)),
         "refused": [item._asdict() for item in plan.refused],
         "not_here": [
             f"{source.label} of {task}" for task, source in sources_of(plan) if unseen(catalogue, task, source)
@@ -85,6 +87,7 @@ def plan_text(found: dict[str, Any]) -> str:
         f"  CPU time, one core {seconds_text(sum(cost[key] for key in stages)):>12}   about, without start-up: {parts}",
         f"  disk               {disk:>12}   about{images}",
     ]
+    lines += [line for line in [power_text(found["smallest_effect"])] if line]
     lines += [f"  not here: {name}; counted as it was published" for name in found["not_here"]]
     lines += [f"  left out: {item['what']}: {item['reason']}" for item in found["refused"]]
     return "\n".join(lines)

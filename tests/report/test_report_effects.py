@@ -179,3 +179,20 @@ def test_coverage(seeds, shared, interaction):
         covered = np.abs(found.estimate - weight @ truth) <= student.ppf(0.975, found.df) * np.sqrt(found.variance)
         conservative = shared and "C1" in name
         assert 0.90 <= covered.mean() <= (1.0 if conservative else 0.99), name
+
+
+@pytest.mark.parametrize(("shared", "share"), [(False, 0.8), (True, 1.0)], ids=["missing_pairs", "one_pool"])
+def test_residuals_are_counted_once_where_pairs_are_missing(shared, share):
+    """Nothing but pair residuals, 1,000 grids: V is the variance or the floor G/2, never G.
+
+    E[G] is twice the variance, in one pool of 5 seeds 2 * 4/3 of it; the larger of two noisy numbers lies a bit higher.
+    """
+    rng = np.random.default_rng(2)
+    tests = grid(5, shared=shared)
+    tests = tests[rng.random(len(tests)) < share].reset_index(drop=True)
+    rates = 0.5 + rng.normal(0, 0.05, (len(tests), 1000))
+    weight = (tests["case"] == "C1").to_numpy() / (tests["case"] == "C1").sum()
+    found = crossed(design(tests), rates, weight)
+    truth = (weight**2).sum() * 0.05**2
+    floor = 4 / 3 if shared else 1.0
+    assert floor <= found.variance.mean() / truth <= 1.2 * floor
