@@ -26,6 +26,7 @@ NEAR_ENDS, MIN_SEEDS_NEAR_ENDS = 0.1, 5
 
 ONE_SEED = "one seed in a cell"
 FEW_SEEDS = f"fewer than {MIN_SEEDS} seeds in a cell"
+FEW_NEAR_ENDS = f"success near 0 or 1 and fewer than {MIN_SEEDS_NEAR_ENDS} seeds in a cell"
 
 POWER, LEVEL = 0.80, 0.95
 

@@ -20,13 +20,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dumb_bench.power import FEW_SEEDS, MIN_SEEDS, MIN_SEEDS_NEAR_ENDS, NEAR_ENDS, detectable
-from dumb_bench.report.axis_estimates import Estimate, Outcomes, estimates, fewest_seeds
+from dumb_bench.power import detectable
+from dumb_bench.report.axis_estimates import Estimate, Outcomes, estimates
 from dumb_bench.report.axis_weights import AXES, Contrast, axis_contrast, case_codes
 from dumb_bench.report.contrasts import noise_rows
 from dumb_bench.report.design import CONDITIONS, Design, combined, design, take
 from dumb_bench.report.effects import holm
 from dumb_bench.report.groups import POPULATION
+from dumb_bench.report.seeds import fewest_seeds, too_few_seeds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +40,6 @@ Reals = NDArray[np.float64]
 
 PRIMARY, EXPLORATORY = "primary", "exploratory"
 SIGNIFICANT = 0.05
-FEW_NEAR_ENDS = f"success near 0 or 1 and fewer than {MIN_SEEDS_NEAR_ENDS} seeds in a cell"
 
 COLUMNS = (
     "population", "reference", "primary", "largest", "label", "setting", "family", "axis", "level", "effect", "low",
@@ -218,10 +218,8 @@ def _described(panel: _Panel, members: Rows, weight: Reals, found: Estimate) -> 
     """Return the columns of one contrast but for its views; `weight` over the members."""
     used = members[weight != 0]
     first = panel.frame.iloc[int(members[np.flatnonzero(weight < 0)[0]])]
-    seeds = fewest_seeds(take(panel.plan, members), weight)
-    means = [float(weight[side] @ panel.rates[members[side]]) for side in (weight > 0, weight < 0)]
-    near = any(min(abs(mean), 1 - abs(mean)) < NEAR_ENDS for mean in means)
-    few = FEW_SEEDS if min(seeds) < MIN_SEEDS else FEW_NEAR_ENDS if near and min(seeds) < MIN_SEEDS_NEAR_ENDS else ""
+    plan = take(panel.plan, members)
+    seeds, few = fewest_seeds(plan, weight), too_few_seeds(plan, panel.rates[members], weight)
     return {
         **{name: first[name] for name in ("population", "reference", "primary", "largest", "label", "setting")},
         "family": PRIMARY if first["primary"] else EXPLORATORY, "effect": found.estimate, "low": found.low,

@@ -29,13 +29,6 @@ class Estimate(NamedTuple):
     reason: str
 
 
-class Seeds(NamedTuple):
-    """The fewest models in a cell of each role, over the tests of a weighted sum."""
-
-    surrogate: int
-    victim: int
-
-
 def estimates(plan: Design, rates: Reals, right: Reals, weights: Mapping[Key, Reals]) -> dict[Key, Estimate]:
     """Return the estimate of each weight (T,); those over the same tests share one pass.
 
@@ -76,16 +69,6 @@ def _ends(estimate: float, error: float, df: float) -> tuple[float, float]:
 
     half = float(stdtrit(df, 0.975)) * error
     return max(estimate - half, -1.0), min(estimate + half, 1.0)
-
-
-def fewest_seeds(plan: Design, weight: Reals) -> Seeds:
-    """Return the fewest models in a cell of each role among the tests that have a weight."""
-    counts = []
-    for models in (plan.surrogate, plan.victim):
-        present = np.unique(models[(weight != 0) & (models >= 0)])
-        held = np.bincount(plan.cell[present]) if len(present) else np.zeros(1, dtype=np.int64)
-        counts.append(int(held[held > 0].min()) if len(present) else 0)
-    return Seeds(*counts)
 
 
 class Outcomes(NamedTuple):

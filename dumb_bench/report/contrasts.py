@@ -11,6 +11,7 @@ from dumb_bench.case import CASES
 from dumb_bench.report.design import CONDITIONS, MODEL, Design, combined, design, take
 from dumb_bench.report.effects import Interval, holm, interval
 from dumb_bench.report.rates import equal_weights
+from dumb_bench.report.seeds import too_few_seeds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +23,8 @@ COLUMNS = (
     "population", "reference", "label", "setting", "strength", "norm", "primary", "largest", "case", "rate", "low",
     "high", "df", "reason", "n_tests", "n_images", "n_surrogates", "n_victims", "noise", "noise_n", "excess",
     "excess_low", "excess_high", "excess_p", "excess_reason", "swap", "swap_n", "minus_c1", "minus_c1_low",
-    "minus_c1_high", "minus_c1_p", "minus_c1_holm", "minus_c1_reason", "own_source_images", "other_source_images",
+    "minus_c1_high", "minus_c1_p", "minus_c1_holm", "minus_c1_reason", "few",
+    "own_source_images", "other_source_images",
 )  # fmt: skip
 
 _MATCH = ["surrogate_id", "victim_id", "image_source", "delivery", "defence_known", "population", "norm", "strength"]
@@ -71,6 +73,7 @@ def summary(tests: pd.DataFrame) -> pd.DataFrame:
     noise: the same mean over the noise controls of the same victims, images, norm and strength (null where the attack
     has no norm); excess = rate - noise over the tests that have such a control. swap: the mean of the `delta_swap`
     control. minus_c1: rate - rate of C1, with p values adjusted by Holm over the seven cases. Intervals: `effects`.
+    few: why too few seeds stand behind the row for a claim (`seeds.too_few_seeds`), else empty.
     own_source_images, other_source_images: the rate by whose test images were attacked.
     """
     import pandas as pd
@@ -126,6 +129,7 @@ def _cases(columns: _Columns, plan: Design, members: Rows, noise: Rows, swap: Ro
         weight = _weights(here, sources[taken], size)
         found = interval(small, rates[taken], weight, low=0.0)
         row = _described(columns, kept[here], noise, swap[counted[swap] & (case_of_test[swap] == case)])
+        row["few"] = too_few_seeds(small, rates[taken], weight - first)
         row |= {"case": case, "low": found.low, "high": found.high, "df": found.df, "reason": found.reason}
         matched = here[controls[here] >= 0]
         if len(matched):

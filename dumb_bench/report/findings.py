@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dumb_bench.report.html import bounds, points
+from dumb_bench.report.wording import bounds, points
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from dumb_bench.report.load import Results
     from dumb_bench.report.study import Study
 
-NAMES = ("tests", "summary", "models", "tunings", "attacks", "posteriors", "equivalents", "defences", "gates")
+NAMES = (
+    "tests", "summary", "models", "tunings", "attacks", "posteriors", "equivalents", "defences", "gates",
+    "effects", "shares",
+)  # fmt: skip
 
 
 class Frames:
@@ -88,6 +91,20 @@ class Frames:
         from dumb_bench.report.defences import defence_rows, defended
 
         return defence_rows(self.results) if defended(self.results) else None
+
+    @cached_property
+    def effects(self) -> pd.DataFrame:
+        """What each axis costs: `axis_effects.axis_effects`."""
+        from dumb_bench.report.axis_effects import axis_effects
+
+        return axis_effects(self.tests)
+
+    @cached_property
+    def shares(self) -> pd.DataFrame:
+        """How the spread of success is shared out among the axes: `variance_shares.variance_shares`."""
+        from dumb_bench.report.variance_shares import variance_shares
+
+        return variance_shares(self.tests)
 
     @cached_property
     def checks(self) -> list[Gate]:

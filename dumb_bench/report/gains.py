@@ -21,7 +21,7 @@ LEVEL = 0.05
 COLUMNS = (
     *PLACE, "reference", "primary", "largest", "relation", *CONFIGURATION, "against", "single_recipe", "epochs",
     "single_epochs", "epochs_ratio", "rate", "single_rate", "gain", "low", "high", "df", "p", "p_holm", "family",
-    "resolved", "n_tests", "n_single_tests", "n_images", "n_surrogates", "n_victims", "reason",
+    "resolved", "few", "n_tests", "n_single_tests", "n_images", "n_surrogates", "n_victims", "reason",
 )  # fmt: skip
 
 
@@ -58,7 +58,8 @@ def gains(observed: pd.DataFrame) -> pd.DataFrame:
     and images both have. Intervals: `effects`, with surrogates of two configurations as different surrogates; where
     both hold one network (a deep ensemble and its first member) they are wider than need be. p_holm: over all gains of
     one attack, strength and population (`family` of them; a single network that is both comparisons counts once).
-    resolved: the interval excludes 0 and p_holm < .05; never where fewer than 20 images were fooled, or resisted.
+    resolved: the interval excludes 0 and p_holm < .05; never where fewer than 20 images were fooled, or resisted, or
+    where seeds are too few (`few`: why; `seeds.too_few_seeds`).
     epochs_ratio: to the single network's, the nearest one's where none is compared.
     """
     import pandas as pd
@@ -113,7 +114,8 @@ def _gain(found: Difference, panel: Panel) -> dict[str, Any]:
         return {"reason": found.interval.reason}
     return {
         "rate": found.first, "single_rate": found.second, **named(found.interval), "n_tests": len(found.plus),
-        "n_single_tests": len(found.minus), "n_images": float(np.median(panel.right[found.plus])),
+        "few": panel.too_few_seeds(found), "n_single_tests": len(found.minus),
+        "n_images": float(np.median(panel.right[found.plus])),
         "n_surrogates": len(np.unique(panel.plan.surrogate[found.plus])),
     }  # fmt: skip
 
@@ -137,7 +139,7 @@ def _adjusted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         row["p_holm"] = adjusted.get(_contrast(row), float("nan"))
         row["family"] = len(distinct)
         clear = row["p_holm"] < LEVEL and (row["low"] > 0 or row["high"] < 0)
-        row["resolved"] = bool(clear)
+        row["resolved"] = bool(clear) and not row.get("few", "")
     return rows
 
 

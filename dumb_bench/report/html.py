@@ -6,11 +6,12 @@ import base64
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from dumb_bench.case import CASE_MEANING, CASES
+from dumb_bench.report.axes_page import axes_table, share_rows
+from dumb_bench.report.findings import findings
 from dumb_bench.report.groups import parse_primary
 from dumb_bench.report.limits import cannot_tell, cells, provenance, size
+from dumb_bench.report.wording import bounds, points
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,19 +23,6 @@ if TYPE_CHECKING:
 QUESTION = "How well do adversarial examples made on a surrogate fool a victim that was trained under other conditions?"
 MAX_ROWS = 40
 MAX_FAILURES = 40
-
-
-def points(value: float, *, sign: bool = False) -> str:
-    """Return a fraction as percent or percentage points with one decimal; a dash for none."""
-    if value is None or not np.isfinite(value):
-        return "–"
-    rounded = round(100 * value, 1) + 0.0
-    return (f"{rounded:+.1f}" if sign else f"{rounded:.1f}").replace("-", "−")
-
-
-def bounds(low: float, high: float, *, sign: bool = False) -> str:
-    """Return an interval in percent; empty where there is none."""
-    return f"[{points(low, sign=sign)}, {points(high, sign=sign)}]" if np.isfinite(low) else ""
 
 
 def case_table(summary: pd.DataFrame) -> dict[str, Any]:
@@ -122,7 +110,9 @@ def declared_missing(declared: str | None, tests: pd.DataFrame) -> bool:
 
 
 def claims(primary: pd.DataFrame) -> list[str]:
-    """Return what may be said in words: an effect only where its interval excludes zero and Holm's p is below .05."""
+    """Return what may be said in words: an effect only where its interval excludes zero, Holm's p is below .05 and
+    seeds suffice (`few`).
+    """
     if primary.empty:
         return []
     if not (primary["reason"] == "").any():
@@ -132,6 +122,11 @@ def claims(primary: pd.DataFrame) -> list[str]:
             f"is claimed."
         ]
     texts = []
+    few = primary[(primary["few"] != "") & (primary["reason"] == "")]
+    if len(few):
+        why = " and ".join(sorted(set(few["few"].astype(str))))
+        texts.append(f"Not resolved, whatever the interval, since seeds are too few ({why}): {', '.join(few['case'])}.")
+    primary = primary[primary["few"] == ""]
     above = primary[(primary["excess_low"] > 0)]
     level = primary[(primary["excess_reason"] == "") & ~(primary["excess_low"] > 0)]
     if len(above):
@@ -206,6 +201,9 @@ def page(
         size=size(results, tests),
         pooled=cells(tests),
         cases=case_table(summary),
+        findings=findings(frames.effects, results.meta.primary),
+        axes=axes_table(frames.effects),
+        shares=share_rows(frames.shares),
         effects=effects_table(summary),
         declared=results.meta.primary,
         declared_missing=declared_missing(results.meta.primary, tests),

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dumb_bench.report.design import Design, combined, design, take
 from dumb_bench.report.effects import Interval, interval
+from dumb_bench.report.seeds import too_few_seeds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,6 +82,10 @@ class Panel(NamedTuple):
         """Return whether successes, or failures, are so few over all rows that equal rates of all seeds are chance."""
         fooled = float(self.rates[rows] @ self.right[rows])
         return min(fooled, float(self.right[rows].sum()) - fooled) < FEW
+
+    def too_few_seeds(self, found: Difference) -> str:
+        """Return why a difference counts as unresolved whatever its interval: `seeds.too_few_seeds`."""
+        return too_few_seeds(self.plan, self.rates, self.weight(found.plus) - self.weight(found.minus))
 
     def difference(self, context: Rows, plus: Rows, minus: Rows) -> Difference:
         """Return both mean rates over what they share, and their difference with its interval."""

@@ -9,9 +9,10 @@ import numpy as np
 
 from dumb_bench.report.figures.series import RELATION_ORDER, amount, first_place
 from dumb_bench.report.gains import EQUAL_EPOCHS, SAME_RECIPE
-from dumb_bench.report.html import MAX_ROWS, bounds, points
+from dumb_bench.report.html import MAX_ROWS
 from dumb_bench.report.posteriors import CONFIGURATION, not_stored
 from dumb_bench.report.study import FILES, Shown, Study, write_latex
+from dumb_bench.report.wording import bounds, points
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -198,7 +198,7 @@ def _described(side: Side) -> dict[str, Any]:
 def table(frame: pd.DataFrame, names: list[str]) -> list[dict[str, Any]]:
     """Return one row an (attack, study), the attacks that several studies have first; cells C1 to C8 as text."""
     from dumb_bench.case import CASES
-    from dumb_bench.report.html import bounds, points
+    from dumb_bench.report.wording import bounds, points
 
     kept = frame[frame["primary"].astype(bool) | frame["largest"].astype(bool)]
     shared = kept.groupby("label")["study"].nunique()

@@ -8,8 +8,8 @@ import pytest
 from scipy.stats import t as student
 
 from dumb_bench.case import case_of
-from dumb_bench.power import FEW_SEEDS, MIN_SEEDS
-from dumb_bench.report.axis_effects import COLUMNS, FEW_NEAR_ENDS, axis_effects
+from dumb_bench.power import FEW_NEAR_ENDS, FEW_SEEDS, MIN_SEEDS
+from dumb_bench.report.axis_effects import COLUMNS, axis_effects
 from dumb_bench.report.design import design
 from dumb_bench.report.effects import NO_VARIATION, ONE_SEED, holm, interval
 from dumb_bench.report.image_term import image_term

@@ -62,7 +62,7 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def quickstart(tmp_path_factory):
     root = tmp_path_factory.mktemp("quickstart")
-    build(root / "results")
+    build(root / "results", Shape(seeds=(0, 1, 2)))
     return root, generate(root / "results", root / "out")
 
 
@@ -75,13 +75,20 @@ def test_the_page_says_what_it_must(quickstart):
         "exploratory",
         "chosen after looking",
         "no claim about new ones",
-        "5,760",
-        "8,064",
+        "12,960",
+        "18,144",
         "images it gets right when clean",
         'name = "synthetic"',
     ):
         assert text in page.text, text
     assert "No difference from C1 is resolved for C2" in page.text
+
+
+def test_two_seeds_a_cell_are_too_few_for_a_claim(tmp_path):
+    """The same effects as in the page of three seeds: shown with intervals, put into no words."""
+    page = Page(generate(build(tmp_path / "results"), tmp_path / "out"))
+    assert "seeds are too few (fewer than 3 seeds in a cell): C1, C2" in page.text
+    assert "succeeds less often" not in page.text and "No effect of an axis is claimed" in page.text
 
 
 def test_the_page_fetches_nothing(quickstart):
@@ -123,7 +130,7 @@ def test_the_same_tables_give_the_same_bytes(tmp_path):
         files = sorted(path for path in (tmp_path / name).rglob("*") if path.is_file())
         digests.append({str(f.relative_to(tmp_path / name)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files})
     assert digests[0] == digests[1]
-    assert len(digests[0]) == 4 * 4 + 4 + 1
+    assert len(digests[0]) == 4 * 4 + 6 + 1
 
 
 def test_only_the_script_of_the_page_may_run(quickstart):

@@ -50,7 +50,7 @@ class Figure(Protocol):
 
 Table = Literal[
     "tests", "summary", "models", "posteriors", "equivalents", "attacks", "tunings", "effects", "classes",
-    "definitions", "defences", "gates", "studies",
+    "definitions", "defences", "gates", "shares", "studies",
 ]  # fmt: skip
 """The frames that a figure can be made of: see `frames.Frames`."""
 
