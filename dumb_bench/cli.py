@@ -29,6 +29,7 @@ from dumb_bench.errors import InputError
 from dumb_bench.export import export
 from dumb_bench.hand_out import images
 from dumb_bench.redaction import without_secrets
+from dumb_bench.two_results import compare, merge
 from dumb_bench.wording import printable
 
 if TYPE_CHECKING:
@@ -289,3 +290,5 @@ def compact(results: Results, store: StorePlace = None) -> None:
 
 app.command()(export)
 app.command()(images)
+app.command()(merge)
+app.command()(compare)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -54,3 +54,14 @@ class CurrentTables:
             return self.folder.read_table(name, columns)
         table = self._assembled.table(name)
         return table if columns is None else table.select(list(columns))
+
+    def pieces(self, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield some columns of a table, some thousands of rows at a time; sorted where the folder is `complete`.
+
+        Raises as `read`, later.
+        """
+        if self.complete:
+            yield from self.folder.pieces(name, columns)
+            return
+        for piece in self._assembled.pieces(name):
+            yield piece.select(list(columns))
