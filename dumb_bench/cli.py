@@ -31,6 +31,7 @@ from dumb_bench.export import export
 from dumb_bench.hand_out import images
 from dumb_bench.import_published import imports
 from dumb_bench.redaction import without_secrets
+from dumb_bench.two_results import compare, merge
 from dumb_bench.wording import printable
 
 if TYPE_CHECKING:
@@ -273,3 +274,5 @@ def compact(results: Results, store: StorePlace = None) -> None:
 app.command()(export)
 app.command()(images)
 app.command("report")(draw_report)
+app.command()(merge)
+app.command()(compare)

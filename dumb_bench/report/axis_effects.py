@@ -32,7 +32,7 @@ from dumb_bench.report.seeds import fewest_seeds, too_few_seeds
 if TYPE_CHECKING:
     import pandas as pd
 
-    PerImage = Callable[[pd.DataFrame], Sequence[NDArray[Any]]]
+    PerImage = Callable[[pd.DataFrame], Sequence[NDArray[Any]] | None]
 
 Rows = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -73,7 +73,8 @@ def axis_effects(tests: pd.DataFrame, per_image: PerImage | None = None) -> pd.D
 
     per_image: called with the rows of `tests` in question (T of them); returns success and correct, bool (T, N), and,
     if it has them, the images' classes as a third array (T, N), -1 where there is no image. Column i is image i of the
-    test's image source. Without classes images are drawn within their source, which is somewhat wider.
+    test's image source. None: it is not known. Without classes images are drawn within their source,
+    which is somewhat wider.
     """
     import pandas as pd
 
@@ -187,7 +188,8 @@ def _family(
                 row |= {name: other.estimate, f"{name}_low": other.low, f"{name}_high": other.high}
         if per_image is not None and row["primary"]:
             outcomes = outcomes or _outcomes(panel, members, per_image)
-            row["images_low"], row["images_high"] = outcomes.interval(weight, effect)
+            if outcomes is not None:
+                row["images_low"], row["images_high"] = outcomes.interval(weight, effect)
         rows.append(row)
     return rows
 
@@ -232,10 +234,13 @@ def _described(panel: _Panel, members: Rows, weight: Reals, found: Estimate) -> 
     }  # fmt: skip
 
 
-def _outcomes(panel: _Panel, members: Rows, per_image: PerImage) -> Outcomes:
-    """Ask for the outcome of every image in the tests `members`."""
+def _outcomes(panel: _Panel, members: Rows, per_image: PerImage) -> Outcomes | None:
+    """Ask for the outcome of every image in the tests `members`; None where that is not known."""
     tests = panel.tests.iloc[panel.used[members]]
-    success, correct, *classes = (np.asarray(array) for array in per_image(tests))
+    answer = per_image(tests)
+    if answer is None:
+        return None
+    success, correct, *classes = (np.asarray(array) for array in answer)
     if classes:
         label = classes[0]
     else:

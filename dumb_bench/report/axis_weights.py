@@ -68,4 +68,4 @@ def axis_contrast(cases: Codes, axis: str) -> Contrast:
     """Return the contrast of an axis of `AXES` over the combinations of the other two; `cases` of `case_codes`."""
     bit = AXES[axis]
     known = cases >= 0
-    return Contrast(axis, "differs", known & ((cases & bit) > 0), np.where(known, cases & ~bit, -1))
+    return Contrast(axis, "", known & ((cases & bit) > 0), np.where(known, cases & ~bit, -1))

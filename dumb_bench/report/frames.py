@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from dumb_bench.errors import InputError, unknown
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 NAMES = (
     "tests", "summary", "models", "tunings", "attacks", "posteriors", "equivalents", "defences", "gates",
-    "effects", "shares",
+    "effects", "shares", "definitions", "classes",
 )  # fmt: skip
 
 
@@ -96,8 +96,23 @@ class Frames:
     def effects(self) -> pd.DataFrame:
         """What each axis costs: `axis_effects.axis_effects`."""
         from dumb_bench.report.axis_effects import axis_effects
+        from dumb_bench.report.per_image import outcomes
 
-        return axis_effects(self.tests)
+        return axis_effects(self.tests, partial(outcomes, self.results))
+
+    @cached_property
+    def definitions(self) -> pd.DataFrame:
+        """Success under every definition: `definitions.definitions`."""
+        from dumb_bench.report.definitions import definitions
+
+        return definitions(self.results, self.tests)
+
+    @cached_property
+    def classes(self) -> pd.DataFrame:
+        """Success of each class: `class_rates.class_rates`."""
+        from dumb_bench.report.class_rates import class_rates
+
+        return class_rates(self.results, self.tests)
 
     @cached_property
     def shares(self) -> pd.DataFrame:

@@ -81,6 +81,8 @@ def _page(frames: Frames, out: Path, drawn: list[Drawn]) -> Path:
     tuned = tuning_summary(results.tunings)
     files = write_tables(frames.summary, tuned, tables)
     write_csv(frames.effects, tables / "effects.csv")
+    write_csv(frames.definitions, tables / "definitions.csv")
+    write_csv(frames.classes, tables / "classes.csv")
     write_csv(frames.shares, tables / "variance_shares.csv")
     if frames.study is not None:
         write_study(frames.study, tables)

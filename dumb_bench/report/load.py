@@ -36,11 +36,11 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "forwards", "backwards", "memory_bytes", "seconds", "library_versions", "hardware", "finished_at",
     ),
     "tests": (
-        "attack_id", "task", *(f"surrogate_{key}" for key in _SURROGATE), "attack", "attack_params",
+        "test_id", "attack_id", "task", *(f"surrogate_{key}" for key in _SURROGATE), "attack", "attack_params",
         "attack_library", "attack_seed", "norm", "strength", "strength_rule", "targeted", "step", "image_source",
         "delivery", "defence_known", *(f"victim_{key}" for key in (*_MODEL, "recipe", "seed", "id", "params")), "case",
-        "white_box", "shared_weights", "n_images", "n_victim_correct", "n_success", "asr", "control", "copied",
-        "numerics",
+        "white_box", "shared_weights", "n_images", "n_victim_correct", "n_success", "asr", "n_target_success",
+        "control", "copied", "numerics",
     ),
     "tunings": (
         "tuning_id", "surrogate_id", "attack", "attack_params", "image_source", "n_images", "n_surrogate_correct",

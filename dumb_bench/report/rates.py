@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,17 +38,35 @@ def wilson(successes: int, trials: int, level: float = 0.95) -> Bounds:
     return Bounds(0.0 if successes == 0 else middle - half, 1.0 if successes == trials else middle + half)
 
 
-def wilson_bounds(successes: NDArray[np.int64], trials: NDArray[np.int64], level: float = 0.95) -> Bounds:
-    """Return Wilson's intervals of many tests' rates, arrays like `successes`; [0, 1] without trials. See `wilson`."""
+class BoundsArray(NamedTuple):
+    """Lower and upper ends of many intervals, fractions, (T,) each."""
+
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+def wilson_bounds(
+    successes: NDArray[np.integer[Any]], trials: NDArray[np.integer[Any]], level: float = 0.95
+) -> BoundsArray:
+    """Return `wilson` of many tests at once: successes (T,) of trials (T,); [0, 1] where a test has no trials.
+
+    Denominator: `trials`, whatever images a definition of success counts (`definitions.DEFINITIONS`).
+
+    Raises:
+        ValueError: shapes differ, or successes are not between 0 and trials.
+    """
     from statistics import NormalDist
 
+    k, n = np.asarray(successes, dtype=np.float64), np.asarray(trials, dtype=np.float64)
+    if k.shape != n.shape or not ((k >= 0) & (k <= n)).all():
+        raise ValueError("expected two arrays of one shape with 0 <= successes <= trials")
     z = NormalDist().inv_cdf((1 + level) / 2)
-    n = np.maximum(trials, 1)
-    rate = successes / n
-    middle = (rate + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * np.sqrt(rate * (1 - rate) / n + z * z / (4 * n**2))
-    low = np.where((successes == 0) | (trials == 0), 0.0, middle - half)
-    return Bounds(low, np.where((successes == trials) | (trials == 0), 1.0, middle + half))  # type: ignore[arg-type]
+    some = np.maximum(n, 1.0)
+    rate = k / some
+    middle = (rate + z * z / (2 * some)) / (1 + z * z / some)
+    half = z / (1 + z * z / some) * np.sqrt(rate * (1 - rate) / some + z * z / (4 * some**2))
+    low, high = np.where(k == 0, 0.0, middle - half), np.where(k == n, 1.0, middle + half)
+    return BoundsArray(np.where(n == 0, 0.0, low), np.where(n == 0, 1.0, high))
 
 
 def equal_weights(groups: Sequence[object] | NDArray[np.object_]) -> NDArray[np.float64]:

@@ -18,6 +18,7 @@ import pyarrow as pa
 from dumb_bench.errors import DamagedFileError, InputError, SchemaError, unknown
 from dumb_bench.store import schema
 from dumb_bench.store.filesystem import place_at
+from dumb_bench.store.ids import Bytes
 from dumb_bench.store.parquet import dumps, groups, loads, loads_encoded, names_of
 from dumb_bench.store.place import Place
 from dumb_bench.store.quarantine import Damage
@@ -46,10 +47,17 @@ class ResultFolder:
         """
         return cls(place_at(uri, create=create))
 
-    def write_tables(self, tables: Mapping[str, pa.Table | Iterable[pa.Table]], *, plan_digest: str) -> None:
+    def write_tables(
+        self,
+        tables: Mapping[str, pa.Table | Iterable[pa.Table]],
+        *,
+        plan_digest: str,
+        bounds: Mapping[str, Bytes] | None = None,
+    ) -> None:
         """Replace all tables, sorted; those not given become empty. The same rows give the same bytes.
 
-        A table may be given in pieces, which are read once and need not fit in memory together.
+        A table may be given in pieces, which are read once and need not fit in memory together. bounds: of tables whose
+        pieces come sorted, as `SortedParts` takes them.
 
         Raises:
             InputError: a table is unknown.
@@ -63,7 +71,7 @@ class ResultFolder:
         entries: dict[str, dict[str, Any]] = {}
         for name, empty in schema.TABLES.items():
             given = tables.get(name, empty.empty_table())
-            with SortedParts(name) as rows:
+            with SortedParts(name, bounds=(bounds or {}).get(name)) as rows:
                 for piece in (given,) if isinstance(given, pa.Table) else given:
                     rows.add(piece)
                 entries[name] = manifest_entry([self._stage(name, *numbered) for numbered in enumerate(rows.parts())])

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dumb_bench.store.allocators import give_back
-from dumb_bench.store.ids import as_bytes
+from dumb_bench.store.ids import Bytes, as_bytes
 from dumb_bench.store.ordering import SORT_KEYS
 from dumb_bench.store.rows import conform
 from dumb_bench.store.schema import STORED
@@ -31,9 +31,15 @@ _LEAST = 1024
 
 
 class SortedParts:
-    """Takes rows in any order, gives them back sorted. A context: the scratch files are deleted at its end."""
+    """Takes rows in any order, gives them back sorted. A context: the scratch files are deleted at its end.
 
-    def __init__(self, name: str, *, held_bytes: int = HELD_BYTES, part_bytes: int = PART_BYTES) -> None:
+    bounds: RANGES - 1 sorted keys that cut the rows into ranges of about one size; without them the first rows must be
+    a fair sample of all, which rows that come sorted are not.
+    """
+
+    def __init__(
+        self, name: str, *, held_bytes: int = HELD_BYTES, part_bytes: int = PART_BYTES, bounds: Bytes | None = None
+    ) -> None:
         self.name = name
         self.rows = 0
         self._held: list[pa.Table] = []
@@ -43,7 +49,7 @@ class SortedParts:
         self._entries = 0
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._writers: list[Any] = []
-        self._bounds: Any = None
+        self._bounds = bounds
 
     def __enter__(self) -> SortedParts:
         return self
@@ -123,18 +129,25 @@ class SortedParts:
         values = as_bytes(table.column(key))
         if self._scratch is None:
             self._scratch = tempfile.TemporaryDirectory(prefix="dumb-bench-")
-            self._bounds = values[np.linspace(0, len(values), RANGES, endpoint=False, dtype=np.int64)[1:]]
+            self._bounds = fair_bounds(values) if self._bounds is None else self._bounds
             options = pa.ipc.IpcWriteOptions(compression="lz4")
             self._writers = [
                 pa.ipc.new_stream(str(self._path(number)), STORED[self.name], options=options)
                 for number in range(RANGES)
             ]
+        assert self._bounds is not None
         cuts = [0, *np.searchsorted(values, self._bounds).tolist(), len(values)]  # equal keys: in the same range
         for writer, start, end in zip(self._writers, cuts, cuts[1:], strict=False):
             if end > start:
                 writer.write_table(table.slice(start, end - start).combine_chunks())
         del table, values
         give_back()
+
+
+def fair_bounds(keys: Bytes) -> Bytes:
+    """Return the RANGES - 1 keys that cut sorted keys (at least one) into ranges of about one size."""
+    found: Bytes = keys[np.linspace(0, len(keys), RANGES, endpoint=False, dtype=np.int64)[1:]]
+    return found
 
 
 def ordered(name: str, table: pa.Table) -> pa.Table:

@@ -12,6 +12,7 @@ from dumb_bench.store import gallery
 from dumb_bench.store.assemble import Assembly, partial, standing_failures
 from dumb_bench.store.events import read_events
 from dumb_bench.store.ids import as_bytes
+from dumb_bench.store.merged_status import FAILED, MERGED, merged_status
 from dumb_bench.store.plan_shape import checked_plan
 from dumb_bench.store.planned import chosen_in, planned_groups
 from dumb_bench.store.quarantine import Damage
@@ -81,6 +82,8 @@ def read_status(results: str, store: str | None = None) -> dict[str, Any]:
     plan = read_plan(folder)
     written = folder.rows() if folder.plan_digest() in (plan["digest"], partial(plan)) else {}
     tests_done, models_done = written.get("tests", 0), written.get("models", 0)
+    if MERGED in plan:
+        return merged_status(folder, plan)
     failures: list[dict[str, Any]] = []
     try:
         held = open_store(results, plan, store)
@@ -109,10 +112,7 @@ def read_status(results: str, store: str | None = None) -> dict[str, Any]:
         "models": len(plan["models"]),
         "models_done": models_done,
         "running": _running(events),
-        "failed": [
-            {key: row[key] for key in ("unit", "kind", "error_type", "message", "attempts", "tests_missing")}
-            for row in failures
-        ],
+        "failed": [{key: row[key] for key in FAILED} for row in failures],
         "last_event": events[-1]["time"] if events else None,
     }
 
@@ -164,6 +164,8 @@ def compact_results(results: str, store: str | None = None) -> dict[str, int]:
     """
     folder = ResultFolder.open(results, create=False)
     plan = read_plan(folder)
+    if MERGED in plan:
+        raise InputError(f"{folder.place.name}: merged results have no store; compact the folders that were merged")
     held = open_store(results, plan, store)
     held.compact()
     assembly = Assembly(held, plan)

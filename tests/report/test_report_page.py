@@ -130,7 +130,7 @@ def test_the_same_tables_give_the_same_bytes(tmp_path):
         files = sorted(path for path in (tmp_path / name).rglob("*") if path.is_file())
         digests.append({str(f.relative_to(tmp_path / name)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files})
     assert digests[0] == digests[1]
-    assert len(digests[0]) == 4 * 4 + 6 + 1
+    assert len(digests[0]) == 4 * 4 + 8 + 1
 
 
 def test_only_the_script_of_the_page_may_run(quickstart):
