@@ -43,7 +43,7 @@ def _weights(rows: Rows, sources: NDArray[np.object_], size: int) -> NDArray[np.
     return weight
 
 
-def _noise_rows(tests: pd.DataFrame) -> Rows:
+def noise_rows(tests: pd.DataFrame) -> Rows:
     """Return each test's noise control: a row of the same victim, images, norm and strength; -1 without."""
     import pandas as pd
 
@@ -79,7 +79,7 @@ def summary(tests: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame(columns=list(COLUMNS))
     tests = tests[[name for name in USED if name in tests]].reset_index(drop=True)
     plan, columns = design(tests), _Columns.of(tests)
-    noise = _noise_rows(tests)
+    noise = noise_rows(tests)
     swaps = tests[tests["role"] == "swap"]
     swap_groups = {key: group.index.to_numpy() for key, group in swaps.groupby(["population", "base", "setting"])}
     shown = tests["role"].isin(["attack", "swap"]) | ((tests["role"] == "noise") & (tests["label"] == "sign_noise"))

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from dumb_bench.report.load import Results
     from dumb_bench.report.study import Study
 
-NAMES = ("tests", "summary", "models", "tunings", "attacks", "posteriors", "equivalents", "defences", "gates")
+NAMES = (
+    "tests", "summary", "models", "tunings", "attacks", "posteriors", "equivalents", "defences", "gates",
+    "visibility",
+)  # fmt: skip
 
 
 class Frames:
@@ -85,6 +88,13 @@ class Frames:
         from dumb_bench.report.defences import defence_rows, defended
 
         return defence_rows(self.results) if defended(self.results) else None
+
+    @cached_property
+    def visibility(self) -> pd.DataFrame:
+        """Success, visibility and costs of every attack at every strength: `visibility.visibility`."""
+        from dumb_bench.report.visibility import visibility
+
+        return visibility(self.tests, self.attacks)
 
     @cached_property
     def gates(self) -> pd.DataFrame:
