@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 NAMES = (
     "tests", "summary", "models", "tunings", "attacks", "posteriors", "equivalents", "defences", "gates",
-    "effects", "shares", "definitions", "classes",
+    "effects", "shares", "definitions", "classes", "visibility",
 )  # fmt: skip
 
 
@@ -91,6 +91,13 @@ class Frames:
         from dumb_bench.report.defences import defence_rows, defended
 
         return defence_rows(self.results) if defended(self.results) else None
+
+    @cached_property
+    def visibility(self) -> pd.DataFrame:
+        """Success, visibility and costs of every attack at every strength: `visibility.visibility`."""
+        from dumb_bench.report.visibility import visibility
+
+        return visibility(self.tests, self.attacks)
 
     @cached_property
     def effects(self) -> pd.DataFrame:

@@ -34,6 +34,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "targeted", "step", "image_source", "delivery", "n_images", "linf", "l2", "linf_delivered", "l2_delivered",
         "mean_ssim", "n_surrogate_correct", "n_surrogate_fooled", "budget_violation", "box_violation", "budget_reached",
         "forwards", "backwards", "memory_bytes", "seconds", "library_versions", "hardware", "finished_at",
+        "mean_l2_delivered", "mean_linf_delivered",
     ),
     "tests": (
         "test_id", "attack_id", "task", *(f"surrogate_{key}" for key in _SURROGATE), "attack", "attack_params",

@@ -38,6 +38,21 @@ def _legend(canvas: Canvas, width: float) -> None:
         canvas.legend(list(handles.values()), list(handles), loc="outside upper left", ncols=columns, handlelength=1.8)
 
 
+def _fitting(title: str, inches: float) -> str:
+    """Return a panel's title, its middle left out where it is wider than `inches`."""
+    from matplotlib import rcParams
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextPath
+
+    bold = FontProperties(family=rcParams["font.family"], weight="bold")
+    points = FontProperties(size=rcParams["axes.titlesize"]).get_size_in_points()
+    for length in range(44, 8, -4):
+        text = shorten(title, length)
+        if TextPath((0.0, 0.0), text, size=points, prop=bold).get_extents().width <= 72 * inches:
+            return text
+    return shorten(title, 8)
+
+
 def _canvas(plot: Figure, info: FigureInfo, frame: pd.DataFrame) -> tuple[Canvas, str]:
     from matplotlib.figure import Figure as Canvas
 
@@ -49,7 +64,8 @@ def _canvas(plot: Figure, info: FigureInfo, frame: pd.DataFrame) -> tuple[Canvas
     factor = 2.0 if len(shown) == 1 and info.panel else 1.0
     size = (min(columns * width * factor, 9.5), lines * height * (1.35 if factor > 1 else 1.0) + 0.3)
     canvas = Canvas(figsize=size, layout="constrained")
-    grid = canvas.subplots(lines, columns, squeeze=False, sharey=info.panel is not None)
+    kind = {"projection": getattr(plot, "projection", None)}
+    grid = canvas.subplots(lines, columns, squeeze=False, sharey=info.panel is not None, subplot_kw=kind)
     for place, axes in enumerate(grid.flat):
         if place >= len(shown):
             axes.remove()
@@ -57,7 +73,7 @@ def _canvas(plot: Figure, info: FigureInfo, frame: pd.DataFrame) -> tuple[Canvas
         part = frame if shown[place] is None else frame[frame["panel"] == shown[place]]
         plot.draw(axes, part)
         if shown[place] is not None:
-            axes.set_title(shorten(str(shown[place])), fontweight="bold")
+            axes.set_title(_fitting(str(shown[place]), 0.9 * size[0] / columns), fontweight="bold")
         if place % columns and info.panel is not None:
             axes.set_ylabel("")
     _legend(canvas, size[0])

@@ -99,7 +99,7 @@ def test_the_page_fetches_nothing(quickstart):
         {},
     ]
     sources = [attrs.get("src", "") or "" for _, attrs in page.tags if "src" in attrs]
-    assert len(sources) == 4
+    assert len(sources) == len(list((quickstart[1].parent / "figures").glob("*.png"))) >= 4
     assert all(source.startswith("data:image/svg+xml;base64,") for source in sources)
     links = [attrs.get("href", "") or "" for tag, attrs in page.tags if tag == "a"]
     for link in links:
@@ -130,7 +130,9 @@ def test_the_same_tables_give_the_same_bytes(tmp_path):
         files = sorted(path for path in (tmp_path / name).rglob("*") if path.is_file())
         digests.append({str(f.relative_to(tmp_path / name)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files})
     assert digests[0] == digests[1]
-    assert len(digests[0]) == 4 * 4 + 8 + 1
+    figures = sum(name.endswith(".png") for name in digests[0])
+    assert figures >= 4
+    assert len(digests[0]) == 4 * figures + 8 + 1
 
 
 def test_only_the_script_of_the_page_may_run(quickstart):

@@ -29,7 +29,7 @@ class NothingToShowError(Exception):
 
 
 class Figure(Protocol):
-    """What a figure's class offers."""
+    """What a figure's class offers; an attribute `projection` ("polar") makes its axes such ones."""
 
     def prepare(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return the data drawn.
@@ -50,7 +50,7 @@ class Figure(Protocol):
 
 Table = Literal[
     "tests", "summary", "models", "posteriors", "equivalents", "attacks", "tunings", "effects", "classes",
-    "definitions", "defences", "gates", "shares", "studies",
+    "definitions", "defences", "gates", "shares", "studies", "visibility",
 ]  # fmt: skip
 """The frames that a figure can be made of: see `frames.Frames`."""
 
@@ -114,7 +114,7 @@ def percent_axis(axes: Axes, *, top: float = 1.0) -> None:
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     axes.set_ylim(-0.02 * top, top * 1.03)
-    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10] if top < 0.15 else [1, 2, 2.5, 5, 10]))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
     axes.grid(axis="y")
 

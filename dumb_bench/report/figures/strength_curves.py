@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from dumb_bench.report.figures.base import GREY, INK, MARKERS, SERIES, NothingToShowError, figure, percent_axis
@@ -64,6 +65,8 @@ class StrengthCurves:
 
     def draw(self, axes: Axes, frame: pd.DataFrame) -> None:
         """One line a curve, colour and marker tell them apart."""
+        from matplotlib.ticker import MaxNLocator
+
         for curve, part in frame.groupby("curve", sort=False):
             name = str(curve)
             if name == OWN:
@@ -80,9 +83,13 @@ class StrengthCurves:
                     zorder=3 if index == 0 else 2,
                 )  # fmt: skip
         strengths = sorted(set(frame["strength"]))
-        if len(strengths) <= 5 and len(set(frame["norm"].dropna())) < 2:
+        gap = min((after - before for before, after in pairwise(strengths)), default=0.0)
+        apart = gap >= 0.16 * (strengths[-1] - strengths[0])
+        if len(strengths) <= 5 and apart and len(set(frame["norm"].dropna())) < 2:
             norm = next(iter(frame["norm"].dropna()), None)
             axes.set_xticks(strengths, [strength_text(value, norm) for value in strengths])
+        else:
+            axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.set_xlabel("strength")
         axes.set_ylabel("success")
         percent_axis(axes)
