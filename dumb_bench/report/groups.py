@@ -58,7 +58,7 @@ def _params(text: Any) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _labels(variants: list[tuple[str, str, bool]]) -> dict[tuple[str, str, bool], str]:
+def variant_labels(variants: list[tuple[str, str, bool]]) -> dict[tuple[str, str, bool], str]:
     """Return each (attack, params as JSON, targeted) a label: the name and the parameters that differ."""
     labels: dict[tuple[str, str, bool], str] = {}
     for attack in {variant[0] for variant in variants}:
@@ -81,7 +81,7 @@ def _named(tests: pd.DataFrame) -> pd.DataFrame:
     control = tests["control"].fillna(False).astype(bool)
     named = {name for name, is_control in zip(tests["attack"], control, strict=True) if is_control}
     plain = [tuple(row) for row in distinct.itertuples(index=False) if row[0] not in named]
-    labels = _labels(plain)
+    labels = variant_labels(plain)
     compact = {
         (name, json.dumps(_params(text), sort_keys=True), aimed): label for (name, text, aimed), label in labels.items()
     }

@@ -16,7 +16,10 @@ from dumb_bench.report.study import FILES, Shown, Study, write_latex
 if TYPE_CHECKING:
     import pandas as pd
 
-FIGURES = ("success_by_training_cost", "success_by_samples", "success_by_iterations")
+FIGURES = (
+    "success_by_training_cost", "success_by_samples", "success_by_cycles", "success_by_iterations", "tdee",
+    "held_out_architectures",
+)  # fmt: skip
 AGAINST = {EQUAL_EPOCHS: "the single network at equal epochs", SAME_RECIPE: "the single network of the same recipe"}
 _MEAN = (
     "Success: images misclassified by the victim / images it gets right when clean; mean over tests, white box and "
