@@ -21,7 +21,10 @@ KINDS: dict[str, tuple[str, frozenset[str]]] = {
     "posteriors": ("dumb_bench.posteriors", frozenset({"base", "chains"})),
     "defences": ("dumb_bench.defences", frozenset({"base", "composition", "adversarial", "inputs"})),
     "deliveries": ("dumb_bench.deliveries", frozenset({"base"})),
-    "figures": ("dumb_bench.report.figures", frozenset({"base", "series", "shown"})),
+    "figures": (
+        "dumb_bench.report.figures",
+        frozenset({"base", "series", "shown", "case_axis", "effect_rows", "rows"}),
+    ),
 }
 """Kind of plugin -> its folder, and the modules there that are not plugins."""
 

@@ -69,6 +69,7 @@ def write_report(frames: Frames, out: Path, catalogue: Catalogue, only: Sequence
 
 def _page(frames: Frames, out: Path, drawn: list[Drawn]) -> Path:
     """Write the tables and the page."""
+    from dumb_bench.report.defence_page import section as defence_section
     from dumb_bench.report.gallery import kept_images
     from dumb_bench.report.html import page
     from dumb_bench.report.posterior_page import section
@@ -86,15 +87,16 @@ def _page(frames: Frames, out: Path, drawn: list[Drawn]) -> Path:
     write_csv(frames.shares, tables / "variance_shares.csv")
     if frames.study is not None:
         write_study(frames.study, tables)
+    defences = None
     if frames.defences is not None:
         write_csv(frames.defences, tables / "defences.csv")
-        files.append("defences.csv")
+        defences = defence_section(frames.defences, tables)
     posteriors = None if frames.study is None else section(frames.study, tables)
     kept = kept_images(results.tables.folder.place)
     shown = columns(frames.tests)
     write_tests(shown, tables / "tests.csv")
     table = embedded(frames.tests, shown)
-    text = page(frames, tuning_rows(tuned), drawn, files, table, posteriors, kept)
+    text = page(frames, tuning_rows(tuned), drawn, files, table, posteriors, kept, defences)
     target = out / "index.html"
     target.write_text(text, encoding="utf-8")
     return target

@@ -182,10 +182,11 @@ def page(
     table: dict[str, Any],
     posteriors: dict[str, Any] | None = None,
     kept: dict[str, Any] | None = None,
+    defences: dict[str, Any] | None = None,
 ) -> str:
     """Return the page as HTML. `tuned`: rows on chosen strengths; `drawn`: the figures in order; `files`: names under
     `tables/`; `table`: `test_table.embedded`; `posteriors`: `posterior_page.section`, None in a grid without them;
-    `kept`: `gallery.kept_images`.
+    `kept`: `gallery.kept_images`; `defences`: `defence_page.section`.
     """
     results, tests, summary = frames.results, frames.tests, frames.summary
     found = frames.checks
@@ -215,6 +216,7 @@ def page(
         grid_text=results.meta.grid_text,
         files=files,
         posteriors=posteriors,
+        defences=defences,
         kept=kept,
         tests={**table, "script": script},
         script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),

@@ -70,7 +70,7 @@ def observations(results: Results) -> pd.DataFrame:
         rows[key] = rows[f"surrogate_{key}"]
     rows = _training(rows, results.models)
     rows = _crafting(rows, results.attacks)
-    rows = _one_aggregation(rows)
+    rows = one_aggregation(rows)
     held = [f"surrogate_{key}" for key in _HELD]
     at = [*PLACE, "step", "relation", "image_source", "victim_id"]
     same = [*at, *held, *CONFIGURATION, "surrogate_seed"]
@@ -94,7 +94,7 @@ def is_ensemble(rows: pd.DataFrame) -> pd.Series:
     return found
 
 
-def _one_aggregation(rows: pd.DataFrame) -> pd.DataFrame:
+def one_aggregation(rows: pd.DataFrame) -> pd.DataFrame:
     """Keep of a single network one aggregation, `mean_logits` where there is a choice."""
     single = is_single(rows)
     names = sorted(rows.loc[single, "aggregation"].dropna().unique(), key=lambda name: (name != "mean_logits", name))

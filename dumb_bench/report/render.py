@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from io import StringIO
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from dumb_bench.report.figures.base import Drawn, Figure, FigureInfo, NothingToShowError, shorten
@@ -53,6 +54,12 @@ def _fitting(title: str, inches: float) -> str:
     return shorten(title, 8)
 
 
+def _title(text: str, letters: int) -> str:
+    """Return a panel's title in lines of so many letters: two where a figure asks for less than the usual 44."""
+    lines = wrap(shorten(text, 44 if letters >= 44 else 2 * letters - 2), letters)
+    return "\n".join(lines)
+
+
 def _canvas(plot: Figure, info: FigureInfo, frame: pd.DataFrame) -> tuple[Canvas, str]:
     from matplotlib.figure import Figure as Canvas
 
@@ -60,12 +67,14 @@ def _canvas(plot: Figure, info: FigureInfo, frame: pd.DataFrame) -> tuple[Canvas
     shown = names[:MAX_PANELS]
     width, height = info.panel or plot.size(frame)  # type: ignore[attr-defined]
     columns = 1 if len(shown) == 1 else 2 if len(shown) in (2, 4) else 3
+    columns = min(len(shown), getattr(plot, "most_columns", columns))
     lines = -(-len(shown) // columns)
     factor = 2.0 if len(shown) == 1 and info.panel else 1.0
     size = (min(columns * width * factor, 9.5), lines * height * (1.35 if factor > 1 else 1.0) + 0.3)
     canvas = Canvas(figsize=size, layout="constrained")
     kind = {"projection": getattr(plot, "projection", None)}
-    grid = canvas.subplots(lines, columns, squeeze=False, sharey=info.panel is not None, subplot_kw=kind)
+    shared = getattr(plot, "shared_rows", info.panel is not None)
+    grid = canvas.subplots(lines, columns, squeeze=False, sharey=shared, subplot_kw=kind)
     for place, axes in enumerate(grid.flat):
         if place >= len(shown):
             axes.remove()
@@ -73,7 +82,10 @@ def _canvas(plot: Figure, info: FigureInfo, frame: pd.DataFrame) -> tuple[Canvas
         part = frame if shown[place] is None else frame[frame["panel"] == shown[place]]
         plot.draw(axes, part)
         if shown[place] is not None:
-            axes.set_title(_fitting(str(shown[place]), 0.9 * size[0] / columns), fontweight="bold")
+            letters = getattr(plot, "title_letters", 0)
+            title = str(shown[place])
+            fitted = _title(title, letters) if letters else _fitting(title, 0.9 * size[0] / columns)
+            axes.set_title(fitted, fontweight="bold")
         if place % columns and info.panel is not None:
             axes.set_ylabel("")
     _legend(canvas, size[0])

@@ -6,20 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dumb_bench.report.figures.base import (
-    MARKERS,
-    PALE,
-    SERIES,
-    NothingToShowError,
-    balance_order,
-    figure,
-    percent_axis,
-    shorten,
-)
+from dumb_bench.report.figures.base import MARKERS, SERIES, NothingToShowError, balance_order, figure, shorten
+from dumb_bench.report.figures.rows import completed, cut, cut_note, name_rows, panel_size, share_axis
+from dumb_bench.report.figures.series import configuration_names, recipe_words
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+
+_VARYING = ("balance", "defence", "posterior", "samples", "init", "subset", "recipe")
+"""What a row's name says beside the architecture, where it varies."""
 
 
 @figure(
@@ -28,84 +24,86 @@ if TYPE_CHECKING:
     order=10,
     table="models",
     title="Clean accuracy",
-    panel=(4.2, 2.5),
+    panel=None,
     needs={"model_id", "source", "architecture", "balance", "seed", "test_source", "test_delivery", "clean_accuracy"},
 )
 class CleanAccuracy:
-    """Accuracy of each model on each test source, by architecture and balance; colour: where it was trained."""
+    """Accuracy of each model on each test source, a row a kind of model; colour and marker: where it was trained."""
+
+    shared_rows = True
+    title_letters = 24
 
     def prepare(self, frame: pd.DataFrame) -> pd.DataFrame:
         """One row a (model, test source), the first delivery of each."""
         columns = [
-            "model_id",
-            "source",
-            "architecture",
-            "balance",
-            "seed",
-            "defence",
-            "test_source",
-            "test_delivery",
+            "model_id", "source", "architecture", *_VARYING, "seed", "degenerate", "test_source", "test_delivery",
             "clean_accuracy",
-        ]
+        ]  # fmt: skip
         rows = frame[[name for name in columns if name in frame]]
         rows = rows[rows["clean_accuracy"].map(lambda value: value is not None and len(value) > 0).astype(bool)]
         if rows.empty:
             raise NothingToShowError("Clean accuracy is not drawn: no model's accuracy on clean images is stored.")
+        rows = rows.assign(**_kinds(rows))
         rows = rows.explode(["test_source", "test_delivery", "clean_accuracy"], ignore_index=True)
         rows = rows.drop_duplicates(["model_id", "test_source"]).astype({"clean_accuracy": float})
         rows["panel"] = "tested on " + rows["test_source"].astype(str)
-        rows["axis_from"] = max(0.0, np.floor(rows["clean_accuracy"].min() * 20 - 0.2) / 20)
-        rows["order"] = rows["balance"].astype(str).map(lambda value: balance_order(value)[0])
-        rows = rows.sort_values(
-            ["panel", "architecture", "order", "balance", "source", "seed", "model_id"], kind="stable"
-        )
-        return rows.drop(columns="order").reset_index(drop=True)
+        lowest = rows["clean_accuracy"].min()
+        sources = sorted(set(rows["source"].astype(str)))
+        rows = rows.assign(mark=rows["source"].astype(str).map(sources.index))
+        rows = rows.assign(n_tests=1).sort_values(["panel", "place", "source", "seed", "model_id"], kind="stable")
+        rows = completed(rows).drop(columns="n_tests")
+        return rows.assign(sources=len(sources), axis_from=max(0.0, np.floor(lowest * 20 - 0.2) / 20))
+
+    def size(self, frame: pd.DataFrame) -> tuple[float, float]:
+        """Return width and height of a panel in inches."""
+        return panel_size(frame, plot=2.3)
 
     def draw(self, axes: Axes, frame: pd.DataFrame) -> None:
-        """One point a model; seeds side by side."""
-        slots: dict[tuple[str, str], float] = {}
-        at = 0.0
-        last = None
-        for key in frame[["architecture", "balance"]].astype(str).drop_duplicates().itertuples(index=False, name=None):
-            at += 0.0 if last is None else 1.0 if key[0] == last else 1.6
-            slots[key] = at
-            last = key[0]
-        sources = sorted(set(frame["source"].astype(str)))
-        keys = list(zip(frame["architecture"].astype(str), frame["balance"].astype(str), strict=True))
-        base = np.array([slots[key] for key in keys])
-        for index, source in enumerate(sources):
-            mine = (frame["source"].astype(str) == source).to_numpy()
-            rank = frame[mine].groupby(["architecture", "balance"]).cumcount().to_numpy()
-            count = rank.max(initial=0) + 1
-            shift = (index - (len(sources) - 1) / 2) * 0.36 + (rank - (count - 1) / 2) * (0.26 / count)
-            axes.plot(
-                base[mine] + shift, frame.loc[mine, "clean_accuracy"], MARKERS[index % 8], ms=3.6,
-                color=SERIES[index % 8],                alpha=0.9, mew=0, label=f"trained on {shorten(source, 24)}",
-            )  # fmt: skip
-        axes.set_xlim(-0.8, at + 0.8)
-        many = len(slots) > 10
-        axes.set_xticks(
-            list(slots.values()), [shorten(key[1], 12) for key in slots], rotation=90 if many else 0, fontsize=6.5
-        )
-        names = list(dict.fromkeys(key[0] for key in slots))
-        for name in names:
-            places = [place for key, place in slots.items() if key[0] == name]
-            axes.annotate(
-                shorten(name, 16), (sum(places) / len(places), 0), (0, -38 if many else -19), va="top", fontsize=7.5,
-                xycoords=axes.get_xaxis_transform(), textcoords="offset points", annotation_clip=False,
-                rotation=20 if len(names) > 5 else 0, ha="right" if len(names) > 5 else "center",
-            )  # fmt: skip
-        axes.tick_params(axis="x", length=0)
-        axes.set_ylabel("accuracy")
-        percent_axis(axes)
+        """One point a model, sources of training beneath each other; hollow: degenerate."""
+        rows = cut(frame)
+        sources = int(frame["sources"].max())
+        weak = rows["degenerate"].notna() if "degenerate" in rows else rows["source"].isna()
+        for index, source in sorted(set(zip(rows["mark"].dropna(), rows["source"].dropna(), strict=True))):
+            mine = rows["mark"] == index
+            shift = (index - (sources - 1) / 2) * 0.6 / sources
+            colour, marker = SERIES[int(index) % 8], MARKERS[int(index) % 8]
+            for here, fill in ((mine & ~weak, colour), (mine & weak, "white")):
+                part = rows[here]
+                axes.plot(
+                    part["clean_accuracy"], part["place"] + shift, marker, ms=3.2, color=colour, mfc=fill, mew=0.8
+                )
+            axes.plot([], [], marker, ms=3.2, color=colour, label=f"trained on {shorten(str(source), 24)}")
         floor = float(frame["axis_from"].iloc[0])
-        axes.set_ylim(floor, 1.0 + 0.03 * (1 - floor))
-        axes.spines["bottom"].set_color(PALE)
+        share_axis(axes, (floor, 1.0 + 0.03 * (1 - floor)))
+        name_rows(axes, rows)
+        axes.set_xlabel("accuracy")
 
     def caption(self, frame: pd.DataFrame) -> str:
         """Say the denominator and n."""
+        weak = frame.loc[frame["degenerate"].notna(), "model_id"].nunique() if "degenerate" in frame else 0
+        hollow = f" Hollow: degenerate ({weak} models)." if weak else ""
         return (
-            f"{frame['model_id'].nunique()} models. A point is one model: clean test images classified rightly / "
-            f"all clean test images of the "
-            "source named above the panel. The axis may start above 0."
+            f"{frame['model_id'].nunique()} models. A point is one model: clean test images classified rightly / all "
+            f"clean test images of the source named above the panel. The axis may start above "
+            f"0.{hollow}{cut_note(frame)}"
         )
+
+
+def _kinds(models: pd.DataFrame) -> dict[str, pd.Series]:
+    """Return `row` and `place` of models: architecture, and what else varies among them."""
+    names = ["architecture", *(name for name in _VARYING if name in models and models[name].nunique(dropna=False) > 1)]
+    parts = {name: models[name].astype(str) for name in names}
+    keys: dict[str, pd.Series] = dict(parts)
+    if "posterior" in parts and {"samples", "recipe"} <= set(models):
+        parts["posterior"] = configuration_names(models, aggregation=False)
+        keys["samples"] = models["samples"].astype(float)
+        parts = {name: part for name, part in parts.items() if name not in ("samples", "recipe")}
+    elif "recipe" in parts:
+        parts["recipe"] = parts["recipe"].map(recipe_words(parts["recipe"]))
+    if "balance" in keys:
+        keys["balance"] = keys["balance"].map(balance_order)
+    row, *others = parts.values()
+    for part in others:
+        row = row + ", " + part
+    order = sorted(set(zip(*keys.values(), row, strict=True)))
+    return {"row": row, "place": row.map({entry[-1]: index for index, entry in reversed(list(enumerate(order)))})}

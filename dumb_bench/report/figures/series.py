@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dumb_bench.report.figures.base import GREY, INK, MARKERS, SERIES
+from dumb_bench.report.figures.base import GREY, INK, MARKERS, SERIES, shorten
 from dumb_bench.report.posteriors import RELATIONS, is_ensemble, is_single
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 RELATION_ORDER = tuple(dict.fromkeys(RELATIONS.values()))
 SINGLE = "single network"
-_LINES = {"mean_logits": "-", "cycle": "--"}
+LINES = {"mean_logits": "-", "cycle": "--"}
 HOW_DRAWN = "Solid and filled: mean_logits; dashed and hollow: cycle; dotted and hollow: other aggregations. "
 
 
@@ -46,7 +46,7 @@ def in_series(frame: pd.DataFrame) -> pd.DataFrame:
     """
     name = frame["posterior"].astype(str).where(~is_single(frame), SINGLE).where(~is_ensemble(frame), "deep_ensemble")
     several = frame.groupby(name)["recipe"].transform("nunique") > 1
-    name = name.where(~several, name + ", " + frame["recipe"].astype(str))
+    name = name.where(~several, name + ", " + frame["recipe"].astype(str).map(recipe_words(frame["recipe"])))
     names = sorted(name.unique(), key=lambda text: (not text.startswith(SINGLE), text))
     relation = {text: index for index, text in enumerate(RELATION_ORDER)}
     found = frame.assign(
@@ -54,6 +54,45 @@ def in_series(frame: pd.DataFrame) -> pd.DataFrame:
         axis_top=_top(frame), order=frame["relation"].map(relation),
     )  # fmt: skip
     return found.sort_values(["order", "style", "aggregation", "samples"], kind="stable").drop(columns="order")
+
+
+def recipe_words(recipes: pd.Series) -> dict[str, str]:
+    """Return what tells each recipe from the others: `epochs=60` for `small(epochs=60, lr=0.1)`, else its name."""
+    names = sorted(recipes.astype(str).unique())
+    heads = {name: name.partition("(")[0] for name in names}
+    parts = {name: name.partition("(")[2].removesuffix(")").split(", ") for name in names}
+    shared = set.intersection(*map(set, parts.values())) if names else set()
+    words = {}
+    for name in names:
+        own = [part for part in parts[name] if part and part not in shared]
+        head = [] if own and len(set(heads.values())) == 1 else [heads[name]]
+        words[name] = " ".join([*head, ", ".join(own)]).strip()
+    return words if len(set(words.values())) == len(names) else {name: name for name in names}
+
+
+def configuration_names(frame: pd.DataFrame, *, aggregation: bool = True) -> pd.Series:
+    """Return what a configuration is called in a row: posterior, samples, aggregation, and the recipe where several.
+
+    The parameters of a posterior stand there only where two have one name.
+    """
+    posterior = frame["posterior"].astype(str)
+    base = posterior.str.partition("(")[0]
+    alone = posterior.groupby(base).transform("nunique") == 1
+    name = (base.where(alone, posterior) + " " + frame["samples"].map("{:.0f}".format)).where(~is_single(frame), SINGLE)
+    several = frame["recipe"].groupby(posterior).transform("nunique") > 1
+    name = name.where(~several, name + ", " + frame["recipe"].astype(str).map(recipe_words(frame["recipe"])))
+    if not aggregation:
+        return name
+    found: pd.Series = name.where(is_single(frame), name + ", " + frame["aggregation"].astype(str))
+    return found
+
+
+def configuration_places(frame: pd.DataFrame) -> pd.Series:
+    """Return the number of each row's name (`row`): single networks first, `mean_logits` before other aggregations."""
+    order = ["other", "posterior", "recipe", "way", "aggregation", "samples"]
+    ranked = frame.assign(other=~is_single(frame), way=frame["aggregation"] != "mean_logits")
+    names = ranked.sort_values(order, kind="stable")["row"].drop_duplicates()
+    return frame["row"].map({name: index for index, name in enumerate(names)})
 
 
 def _top(frame: pd.DataFrame) -> float:
@@ -67,7 +106,7 @@ def look(style: int, aggregation: str) -> dict[str, Any]:
     colour = SERIES[style % len(SERIES)]
     return {
         "color": colour, "marker": MARKERS[(style + style // len(SERIES)) % len(MARKERS)], "ms": 4.2, "lw": 1.2,
-        "ls": _LINES.get(aggregation, ":"), "mfc": colour if aggregation == "mean_logits" else "white",
+        "ls": LINES.get(aggregation, ":"), "mfc": colour if aggregation == "mean_logits" else "white",
     }  # fmt: skip
 
 
@@ -78,7 +117,7 @@ def draw_series(axes: Axes, frame: pd.DataFrame, x: str) -> None:
         rows = part.sort_values(x)
         aggregation = rows["aggregation"].iloc[0]
         how = look(int(rows["style"].iloc[0]), str(aggregation))
-        axes.plot(rows[x], rows["rate"], label=str(rows["series"].iloc[0]), **how)
+        axes.plot(rows[x], rows["rate"], label=shorten(str(rows["series"].iloc[0])), **how)
         solid = rows[np.isfinite(rows["low"].to_numpy(dtype=float))]
         axes.vlines(solid[x], solid["low"], solid["high"], color=how["color"], lw=0.7, alpha=0.6)
 
@@ -88,7 +127,7 @@ def draw_level(axes: Axes, frame: pd.DataFrame) -> None:
     for index, (_, part) in enumerate(frame.groupby("style", sort=True)):
         axes.axhline(
             float(part["rate"].iloc[0]), color=(INK, GREY)[index % 2], lw=1.1, ls=(0, (1, 1.5 + index)),
-            label=str(part["series"].iloc[0]), zorder=1.5,
+            label=shorten(str(part["series"].iloc[0])), zorder=1.5,
         )  # fmt: skip
 
 

@@ -31,13 +31,14 @@ class SuccessBySamples:
     """Mean success of every configuration by its number of samples, a panel for each relation to the victim."""
 
     def prepare(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Keep final images of the primary attack; one row a (relation, configuration)."""
-        rows = first_place(frame[frame["step"].isna()])
-        if rows.empty or rows.loc[~is_single(rows), "samples"].nunique() < 2:
+        """Keep final images of the primary attack, what has several numbers of samples, and single networks."""
+        rows = in_series(first_place(frame[frame["step"].isna()]))
+        several = rows.groupby("series")["samples"].transform("nunique") > 1
+        if not several.any():
             raise NothingToShowError(
-                "Success against the number of samples is not drawn: the grid has one number of samples."
+                "Success against the number of samples is not drawn: no posterior has two of them."
             )
-        return in_series(rows)[_COLUMNS].reset_index(drop=True)
+        return rows.loc[several | is_single(rows), _COLUMNS].reset_index(drop=True)
 
     def draw(self, axes: Axes, frame: pd.DataFrame) -> None:
         """A line for each posterior, recipe and aggregation; single networks as level lines."""
@@ -57,6 +58,7 @@ class SuccessBySamples:
         draws = frame["n_draws"].max()
         some = f"Up to {draws:.0f} subsets of a pool are averaged. " if draws > 1 else ""
         return (
-            f"{who(frame)}{some}{HOW_DRAWN}Level lines: one network. The line of deep_ensemble is the curve that T-DEE "
-            "reads. Bars: 95 % intervals for new seeds on the same images; without one, a description."
+            f"{who(frame)}{some}{HOW_DRAWN}Level lines: one network. Posteriors with one number "
+            "of samples are left to the figure against training cost. The line of deep_ensemble is the curve that "
+            "T-DEE reads. Bars: 95 % intervals for new seeds on the same images; without one, a description."
         )
