@@ -14,25 +14,26 @@ networks. `gains` does that, with columns of the same meaning.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dumb_bench.power import detectable
-from dumb_bench.report.axis_estimates import Estimate, Outcomes, estimates
+from dumb_bench.report.axis_estimates import Estimate, estimates, for_new_images
 from dumb_bench.report.axis_weights import AXES, Contrast, axis_contrast, case_codes
 from dumb_bench.report.contrasts import noise_rows
 from dumb_bench.report.design import CONDITIONS, Design, combined, design, take
 from dumb_bench.report.effects import holm
 from dumb_bench.report.groups import POPULATION
+from dumb_bench.report.image_term import ImageBlocks, image_terms
 from dumb_bench.report.seeds import fewest_seeds, too_few_seeds
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    PerImage = Callable[[pd.DataFrame], Sequence[NDArray[Any]] | None]
+    PerImage = Callable[[pd.DataFrame], ImageBlocks]
 
 Rows = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -71,10 +72,7 @@ def axis_effects(tests: pd.DataFrame, per_image: PerImage | None = None) -> pd.D
     source alone, of the victim's source alone, over the combinations that have such tests on both sides.
     n_images: median number of images that a victim gets right; seeds_*: the fewest in a cell.
 
-    per_image: called with the rows of `tests` in question (T of them); returns success and correct, bool (T, N), and,
-    if it has them, the images' classes as a third array (T, N), -1 where there is no image. Column i is image i of the
-    test's image source. None: it is not known. Without classes images are drawn within their source,
-    which is somewhat wider.
+    per_image: called with the rows of `tests` in question; returns the outcomes of their images.
     """
     import pandas as pd
 
@@ -175,8 +173,8 @@ def _family(
     small = take(panel.plan, taken)
     right = np.where(np.arange(len(taken)) < len(members), panel.right[taken], 0.0)
     found = estimates(small, panel.rates[taken], right, weights)
-    rows = []
-    outcomes = None
+    rows: list[dict[str, Any]] = []
+    known: list[tuple[Reals, Estimate]] = []
     for number, item in enumerate(contrasts):
         if (number, "effect") not in found:
             continue
@@ -186,11 +184,13 @@ def _family(
             if (number, name) in found:
                 other = found[number, name]
                 row |= {name: other.estimate, f"{name}_low": other.low, f"{name}_high": other.high}
-        if per_image is not None and row["primary"]:
-            outcomes = outcomes or _outcomes(panel, members, per_image)
-            if outcomes is not None:
-                row["images_low"], row["images_high"] = outcomes.interval(weight, effect)
         rows.append(row)
+        known.append((weight, effect))
+    if per_image is not None and rows and rows[0]["primary"]:
+        images = per_image(panel.tests.iloc[panel.used[members]])
+        variances = image_terms(images, np.stack([weight for weight, _ in known]))
+        for row, (_, effect), variance in zip(rows, known, variances, strict=True):
+            row["images_low"], row["images_high"] = for_new_images(effect, float(variance))
     return rows
 
 
@@ -232,22 +232,6 @@ def _described(panel: _Panel, members: Rows, weight: Reals, found: Estimate) -> 
         "n_victims": len(np.unique(panel.plan.victim[used])), "n_images": float(np.median(panel.right[used])),
         "seeds_surrogate": seeds.surrogate, "seeds_victim": seeds.victim,
     }  # fmt: skip
-
-
-def _outcomes(panel: _Panel, members: Rows, per_image: PerImage) -> Outcomes | None:
-    """Ask for the outcome of every image in the tests `members`; None where that is not known."""
-    tests = panel.tests.iloc[panel.used[members]]
-    answer = per_image(tests)
-    if answer is None:
-        return None
-    success, correct, *classes = (np.asarray(array) for array in answer)
-    if classes:
-        label = classes[0]
-    else:
-        there = np.arange(success.shape[1]) < tests["n_images"].to_numpy(dtype=np.float64)[:, None]
-        label = there.astype(np.int8) - np.int8(1)
-    success, correct = success.astype(bool, copy=False), correct.astype(bool, copy=False)
-    return Outcomes(success, correct, panel.image_source[members], label)
 
 
 def _adjusted(found: pd.DataFrame) -> pd.DataFrame:

@@ -8,9 +8,8 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dumb_bench.report.design import Codes, Design
+from dumb_bench.report.design import Design
 from dumb_bench.report.effects import NO_VARIATION, crossed
-from dumb_bench.report.image_term import Bools, Labels, image_term
 from dumb_bench.report.paired import FEW, TOO_FEW
 
 Reals = NDArray[np.float64]
@@ -71,20 +70,11 @@ def _ends(estimate: float, error: float, df: float) -> tuple[float, float]:
     return max(estimate - half, -1.0), min(estimate + half, 1.0)
 
 
-class Outcomes(NamedTuple):
-    """What happened to each image in each test of a set; arrays as in `image_term`."""
+def for_new_images(found: Estimate, variance: float) -> tuple[float, float]:
+    """Return the interval for new seeds and new images, `variance` that of the images: both variances, the same t.
 
-    success: Bools
-    correct: Bools
-    source: Codes
-    label: Labels
-
-    def interval(self, weight: Reals, found: Estimate) -> tuple[float, float]:
-        """Return the interval for new seeds and new images of a sum with weights (T,): both variances, the same t.
-
-        The images' variance is known better than the seeds', so that their degrees of freedom are on the safe side.
-        """
-        if found.reason:
-            return float("nan"), float("nan")
-        images = image_term(self.success, self.correct, self.source, self.label, weight)
-        return _ends(found.estimate, float(np.sqrt(found.error**2 + images)), found.df)
+    The images' variance is known better than the seeds', so that their degrees of freedom are on the safe side.
+    """
+    if found.reason:
+        return float("nan"), float("nan")
+    return _ends(found.estimate, float(np.sqrt(found.error**2 + variance)), found.df)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from dumb_bench.report.chosen_rows import Chosen, label_lists, scored_as
 from dumb_bench.report.clean_labels import CleanLabels, Truth
+from dumb_bench.report.image_term import ImageBlocks
 from dumb_bench.store.ids import ranges
 
 if TYPE_CHECKING:
@@ -59,23 +60,23 @@ class ImageReader:
 
     def __init__(self, results: Results, tests: pd.DataFrame) -> None:
         self._tables = results.tables
-        self._truth = Truth.of(results.images, tests)
-        self.clean = CleanLabels(results, tests, self._truth)
+        self.truth = Truth.of(results.images, tests)
+        self.clean = CleanLabels(results, tests, self.truth)
         self._scored = Chosen(scored_as(results, tests))
         attack_ids = tests["attack_id"].to_numpy(dtype=object)
         self._sets = Chosen(attack_ids)
-        self._attacked = np.full((len(self._sets.ids), self._truth.width), UNKNOWN, dtype=np.int16)
+        self._attacked = np.full((len(self._sets.ids), self.truth.width), UNKNOWN, dtype=np.int16)
         for found in self._sets.rows(self._tables, "attacks", "attack_id", ["surrogate_predictions"]):
             label_lists(found.table.column("surrogate_predictions"), self._attacked, found.places)
 
     @property
     def width(self) -> int:
         """The number N of images of the largest set."""
-        return self._truth.width
+        return self.truth.width
 
     def right_clean(self, row: int) -> Flags:
         """Return the images (N,) that the victim of a test gets right clean; false where unknown."""
-        truth = self._truth.labels[self._truth.row[row]]
+        truth = self.truth.labels[self.truth.row[row]]
         right: Flags = (truth != UNKNOWN) & (self.clean.labels[self.clean.victim_row[row]] == truth)
         return right
 
@@ -83,14 +84,14 @@ class ImageReader:
         """Yield all tests whose victim's labels are stored, in no order, some thousands at a time."""
         scored = self._scored
         for found in scored.rows(self._tables, "predictions", "test_id", ["predictions"]):
-            labels = np.full((len(found.places), self._truth.width), UNKNOWN, dtype=np.int16)
+            labels = np.full((len(found.places), self.truth.width), UNKNOWN, dtype=np.int16)
             label_lists(found.table.column("predictions"), labels, np.arange(len(found.places)))
             first = scored.starts[found.places]
             counts = scored.starts[found.places + 1] - first
             yield self._flags(scored.order[ranges(first, counts)], np.repeat(labels, counts, axis=0))
 
     def _flags(self, rows: Rows, delivered: Labels) -> PerImage:
-        truth = self._truth.labels[self._truth.row[rows]]
+        truth = self.truth.labels[self.truth.row[rows]]
         victim, surrogate = self.clean.of_victims(rows), self.clean.of_surrogates(rows)
         attacked = self._attacked[self._sets.place[rows]]
         answered = (truth != UNKNOWN) & (delivered != UNKNOWN)
@@ -109,22 +110,11 @@ class ImageReader:
         )
 
 
-MOST_FLAGS = 100_000_000
-"""Images times tests that `outcomes` holds at a time, one byte each."""
-
-
-def outcomes(results: Results, tests: pd.DataFrame) -> tuple[Flags, Flags, Labels] | None:
-    """Return success, correct (T, N) and the images' classes (T, N), -1 where an outcome is unknown, for `image_term`.
-
-    None where no labels are stored, or where there are more than `MOST_FLAGS` outcomes.
-    """
-    if len(tests) * float(tests["n_images"].max() if len(tests) else 0) > MOST_FLAGS:
-        return None
-    found = per_image(results, tests)
-    if found is None:
-        return None
-    truth = Truth.of(results.images, tests)
-    return found.success, found.correct, np.where(found.known, truth.labels[truth.row], UNKNOWN)
+def outcomes(results: Results, tests: pd.DataFrame) -> ImageBlocks:
+    """Return the outcomes of single images in some tests, for `image_term`."""
+    reader = ImageReader(results, tests)
+    blocks = ((block.rows, block.success, block.correct) for block in reader.blocks())
+    return ImageBlocks(reader.truth.labels, reader.truth.row, blocks)
 
 
 def per_image(results: Results, tests: pd.DataFrame) -> PerImage | None:

@@ -12,7 +12,7 @@ from dumb_bench.power import FEW_NEAR_ENDS, FEW_SEEDS, MIN_SEEDS
 from dumb_bench.report.axis_effects import COLUMNS, axis_effects
 from dumb_bench.report.design import design
 from dumb_bench.report.effects import NO_VARIATION, ONE_SEED, holm, interval
-from dumb_bench.report.image_term import image_term
+from dumb_bench.report.image_term import ImageBlocks, image_terms
 from dumb_bench.report.paired import TOO_FEW
 
 SOURCE, ARCHITECTURE, BALANCE, DEFENCE = -0.10, -0.20, -0.04, -0.15
@@ -259,7 +259,9 @@ def test_the_image_interval_adds_the_image_term_for_the_primary_contrast():
 
     def per_image(rows):
         asked.append(len(rows))
-        return tuple(array[rows["row"]] for array in (success, correct, label))
+        set_of = (rows["image_source"] == "b").to_numpy().astype(int)
+        block = (np.arange(len(rows)), success[rows["row"]], correct[rows["row"]])
+        return ImageBlocks(label[:2], set_of, [block])
 
     found = axis_effects(tests, per_image=per_image)
     assert asked == [24 * 24]
@@ -270,8 +272,6 @@ def test_the_image_interval_adds_the_image_term_for_the_primary_contrast():
     weight = np.where(differs, 1.0, -1.0) / (4 * one.groupby("case")["asr"].transform("size").to_numpy())
     source = (one["image_source"] == "b").to_numpy().astype(int)
     quantile = student.ppf(0.975, row["df"])
-    variance = ((row["high"] - row["low"]) / 2 / quantile) ** 2 + image_term(success, correct, source, label, weight)
+    images = ImageBlocks(label[:2], source, [(np.arange(len(source)), success, correct)])
+    variance = ((row["high"] - row["low"]) / 2 / quantile) ** 2 + image_terms(images, weight[None])[0]
     assert (row["images_high"] - row["images_low"]) / 2 == pytest.approx(quantile * np.sqrt(variance))
-    without = axis_effects(tests, per_image=lambda rows: per_image(rows)[:2]).iloc[0]
-    assert without["images_low"] != row["images_low"]
-    assert without["images_low"] < without["low"]

@@ -3,8 +3,25 @@
 import numpy as np
 import pytest
 
-from dumb_bench.report.image_term import image_term, influence
+from dumb_bench.report.image_term import ImageBlocks, image_terms, influences
 from dumb_bench.report.residuals import free_pairs, swept
+
+
+def blocks(success, correct, source, label, sizes=(1000,)):
+    """Return arrays (T, N) as blocks of tests; the labels of a set are those of its first test."""
+    _, first, set_of = np.unique(source, return_index=True, return_inverse=True)
+    rows = np.split(np.arange(len(success)), np.cumsum(sizes)[:-1])
+    return ImageBlocks(label[first], set_of, [(part, success[part], correct[part]) for part in rows])
+
+
+def image_term(success, correct, source, label, weight):
+    (variance,) = image_terms(blocks(success, correct, source, label), np.asarray(weight)[None])
+    return variance
+
+
+def influence(success, correct, weight):
+    zero = np.zeros(len(success), dtype=int)
+    return influences(blocks(success, correct, zero, np.zeros(success.shape, dtype=int)), weight[None])[0, 0]
 
 
 def test_one_test_is_the_variance_of_a_proportion():
@@ -68,6 +85,23 @@ def test_it_is_the_variance_over_new_images():
         terms[draw] = image_term(success, correct, np.zeros(tests, dtype=int), label, weight)
     # the variance of 2,000 draws is known to sqrt(2 / 2000) = 3.2 %; three of these
     assert terms.mean() == pytest.approx(sums.var(ddof=1), rel=0.1)
+
+
+def test_blocks_and_several_sums_at_once_change_nothing():
+    rng = np.random.default_rng(5)
+    correct = rng.random((9, 20)) < 0.8
+    success, label = correct & (rng.random((9, 20)) < 0.4), np.tile(np.arange(20) % 3, (9, 1))
+    source, weights = np.array([0, 1, 0, 1, 1, 0, 0, 1, 0]), rng.normal(size=(3, 9))
+    cut = image_terms(blocks(success, correct, source, label, sizes=(2, 4, 3)), weights)
+    assert cut == pytest.approx([image_term(success, correct, source, label, weight) for weight in weights])
+
+
+def test_a_sum_with_an_unknown_test_has_no_variance():
+    everything, label = np.ones((2, 10), dtype=bool), np.zeros((2, 10), dtype=int)
+    images = blocks(everything, everything, np.zeros(2, dtype=int), label)
+    images = images._replace(blocks=[(np.array([0]), everything[:1], everything[:1])])
+    found = image_terms(images, np.array([[1.0, 0.0], [0.5, 0.5]]))
+    assert np.isfinite(found[0]) and np.isnan(found[1])
 
 
 def layout(keep, rows=5, columns=4):
