@@ -35,6 +35,7 @@ from dumb_bench.grid import (
 )
 from dumb_bench.import_published import imports
 from dumb_bench.recipes import Recipe
+from dumb_bench.report.frames import NAMES
 from dumb_bench.store.schema import TABLES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,6 +65,9 @@ NOT_RUN = {
         "uv run dumb-bench list attacks",
         "uv run dumb-bench check attack smooth_fgsm",
         "uv run pytest examples/attack_package/tests",
+    ],
+    "figures.md": [  # by test_report_side_by_side.py; there is no second study here
+        "uv run dumb-bench report results/example results/other --out reports/both",
     ],
     "my-own-model.md": [  # an installer, and a download
         "pip install 'dumb-bench[timm]'",
@@ -297,3 +301,15 @@ def test_every_defence_is_on_its_page() -> None:
     assert {name for name in catalogue.names("defences") if not re.search(rf"`{name}`|\"{name}\"", text)} == set()
     axis = section(ROOT / "docs" / "my-own-grid.md", "`[models]`")
     assert {name for name in catalogue.names("defences") if f'`"{name}"`' not in axis} == set()
+
+
+def test_every_figure_is_described_and_no_other() -> None:
+    text = (ROOT / "docs" / "figures.md").read_text(encoding="utf-8")
+    described = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
+    assert sorted(described) == sorted(Catalogue().names("figures"))
+
+
+def test_every_frame_is_named() -> None:
+    text = (ROOT / "docs" / "figures.md").read_text(encoding="utf-8")
+    listed = text.partition("Frames: ")[2].partition("Rates are fractions")[0]
+    assert set(re.findall(r"`(\w+)`", listed)) == set(NAMES)

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from dumb_bench.power import detectable
 from dumb_bench.report.axis_estimates import Estimate, estimates, for_new_images
 from dumb_bench.report.axis_weights import AXES, Contrast, axis_contrast, case_codes
-from dumb_bench.report.contrasts import noise_rows
-from dumb_bench.report.design import CONDITIONS, Design, combined, design, take
+from dumb_bench.report.contrasts import groups, noise_rows
+from dumb_bench.report.design import DESIGN, Design, combined, design, take
 from dumb_bench.report.effects import holm
 from dumb_bench.report.groups import POPULATION
 from dumb_bench.report.image_term import ImageBlocks, image_terms
@@ -50,10 +50,10 @@ COLUMNS = (
     "seeds_victim",
 )  # fmt: skip
 
-_NEEDED = {
-    *CONDITIONS, *POPULATION, "norm", "case", "asr", "n_victim_correct", "copied", "population", "reference", "primary",
-    "largest",
-}  # fmt: skip
+_NEEDED = (
+    "population", "reference", "primary", "largest", "label", "setting", "norm", "case", "image_source",
+    "surrogate_source", "victim_source",
+)  # fmt: skip
 _MATCH = ("surrogate_id", "victim_source", "victim_architecture", "victim_balance", "image_source")
 
 
@@ -85,12 +85,10 @@ def axis_effects(tests: pd.DataFrame, per_image: PerImage | None = None) -> pd.D
     place = np.full(len(tests) + 1, -1, dtype=np.int64)
     place[used] = np.arange(len(used))
     panel = _Panel.of(tests, used, place[noise[used]])
-    attacks = panel.frame[kept[used]]
-    held = [name for name in POPULATION if name in attacks and name not in ("victim_defence", "defence_known")]
-    varying = [name for name in held if attacks[name].nunique(dropna=False) > 1]
+    held = [name for name in POPULATION if name in panel.frame and name not in ("victim_defence", "defence_known")]
     rows: list[dict[str, Any]] = []
-    for _, group in attacks.groupby(["label", "norm", "setting", *varying], sort=True, dropna=False):
-        for members, contrasts in _families(group):
+    for places in groups(panel.frame, ["label", "norm", "setting", *held], np.flatnonzero(kept[used])):
+        for members, contrasts in _families(panel.frame.iloc[places]):
             rows += _family(panel, members, contrasts, per_image)
     found = pd.DataFrame(rows, columns=list(COLUMNS))
     return _adjusted(found.sort_values(["population", "label", "setting"], kind="stable", ignore_index=True))
@@ -117,15 +115,16 @@ class _Panel(NamedTuple):
     def of(cls, tests: pd.DataFrame, used: Rows, noise: Rows) -> _Panel:
         import pandas as pd
 
-        needed = [name for name in tests if name in _NEEDED or str(name).startswith(("surrogate_", "victim_"))]
-        frame = tests[needed].iloc[used].reset_index(drop=True)
+        varying = [name for name in POPULATION if name in tests and tests[name].nunique(dropna=False) > 1]
+        kept = dict.fromkeys((*_NEEDED, *_MATCH, *varying))
+        frame = tests[[name for name in kept if name in tests]].iloc[used].reset_index(drop=True)
         return cls(
             tests,
             used,
             frame,
-            design(frame),
-            frame["asr"].to_numpy(dtype=np.float64),
-            frame["n_victim_correct"].to_numpy(dtype=np.float64),
+            design(tests[[name for name in DESIGN if name in tests]].iloc[used]),
+            tests["asr"].to_numpy(dtype=np.float64)[used],
+            tests["n_victim_correct"].to_numpy(dtype=np.float64)[used],
             pd.factorize(frame["image_source"])[0].astype(np.int64),
             (frame["image_source"] == frame["surrogate_source"]).to_numpy(dtype=bool),
             (frame["image_source"] == frame["victim_source"]).to_numpy(dtype=bool),

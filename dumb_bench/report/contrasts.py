@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dumb_bench.case import CASES
-from dumb_bench.report.design import CONDITIONS, MODEL, Design, combined, design, take
+from dumb_bench.report.design import DESIGN, Design, combined, design, take
 from dumb_bench.report.effects import Interval, holm, interval
 from dumb_bench.report.rates import equal_weights
 from dumb_bench.report.seeds import too_few_seeds
@@ -30,16 +30,15 @@ COLUMNS = (
 _MATCH = ["surrogate_id", "victim_id", "image_source", "delivery", "defence_known", "population", "norm", "strength"]
 
 USED = tuple(dict.fromkeys((
-    *(f"{role}_{key}" for role in ("surrogate", "victim") for key in (*MODEL, "params", "seed", "id")), *CONDITIONS,
-    *_MATCH, "role", "base", "case", "asr", "counted", "white_box", "copied", "n_victim_correct", "reference",
-    "primary", "largest",
+    *DESIGN, *_MATCH, "role", "base", "case", "asr", "counted", "white_box", "n_victim_correct", "reference", "primary",
+    "largest",
 )))  # fmt: skip
 """Columns of `groups.prepared` that `summary` looks at."""
 
 Rows = NDArray[np.int64]
 
 
-def _weights(rows: Rows, sources: NDArray[np.object_], size: int) -> NDArray[np.float64]:
+def _weights(rows: Rows, sources: Rows, size: int) -> NDArray[np.float64]:
     weight = np.zeros(size)
     np.add.at(weight, rows, equal_weights(sources[rows]))
     return weight
@@ -61,7 +60,7 @@ def noise_rows(tests: pd.DataFrame) -> Rows:
     return np.where(is_noise | tests["norm"].isna().to_numpy(dtype=bool), -1, found[code])
 
 
-def _mean(rates: NDArray[np.float64], rows: Rows, sources: NDArray[np.object_]) -> float:
+def _mean(rates: NDArray[np.float64], rows: Rows, sources: Rows) -> float:
     return float(equal_weights(sources[rows]) @ rates[rows]) if len(rows) else float("nan")
 
 
@@ -87,7 +86,7 @@ def summary(tests: pd.DataFrame) -> pd.DataFrame:
     swap_groups = {key: group.index.to_numpy() for key, group in swaps.groupby(["population", "base", "setting"])}
     shown = tests["role"].isin(["attack", "swap"]) | ((tests["role"] == "noise") & (tests["label"] == "sign_noise"))
     rows: list[dict[str, Any]] = []
-    for members in _groups(tests, ["population", "label", "norm", "setting"], np.flatnonzero(shown)):
+    for members in groups(tests, ["population", "label", "norm", "setting"], np.flatnonzero(shown)):
         first = tests.iloc[members[0]]
         population, label, norm, setting = (first[name] for name in ("population", "label", "norm", "setting"))
         head = {
@@ -100,7 +99,7 @@ def summary(tests: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _groups(frame: pd.DataFrame, by: list[str], rows: Rows) -> list[Rows]:
+def groups(frame: pd.DataFrame, by: list[str], rows: Rows) -> list[Rows]:
     """Return the positions of each combination of `by` among `rows`, in the order of `by`; null is a value."""
     if not len(rows):
         return []
@@ -122,13 +121,14 @@ def _cases(columns: _Columns, plan: Design, members: Rows, noise: Rows, swap: Ro
     size = len(taken)
     rows: list[dict[str, Any]] = []
     first = np.zeros(size)
-    for case in CASES:
-        here = np.flatnonzero(case_of_test[kept] == case)
+    cases = case_of_test[kept]
+    for number, case in enumerate(CASES):
+        here = np.flatnonzero(cases == number)
         if not len(here):
             continue
         weight = _weights(here, sources[taken], size)
         found = interval(small, rates[taken], weight, low=0.0)
-        row = _described(columns, kept[here], noise, swap[counted[swap] & (case_of_test[swap] == case)])
+        row = _described(columns, kept[here], noise, swap[counted[swap] & (case_of_test[swap] == number)])
         row["few"] = too_few_seeds(small, rates[taken], weight - first)
         row |= {"case": case, "low": found.low, "high": found.high, "df": found.df, "reason": found.reason}
         matched = here[controls[here] >= 0]
@@ -154,11 +154,11 @@ class _Columns(NamedTuple):
     """What is used of `tests`, as arrays (T,)."""
 
     rates: NDArray[np.float64]
-    sources: NDArray[np.object_]
+    sources: Rows
     own: NDArray[np.bool_]
     counted: NDArray[np.bool_]
     white_box: NDArray[np.bool_]
-    case: NDArray[np.object_]
+    case: Rows
     right: NDArray[np.float64]
     surrogate: Rows
     victim: Rows
@@ -170,11 +170,11 @@ class _Columns(NamedTuple):
 
         return cls(
             tests["asr"].to_numpy(dtype=np.float64),
-            tests["image_source"].to_numpy(dtype=object),
+            pd.factorize(tests["image_source"], use_na_sentinel=False)[0].astype(np.int64),
             (tests["image_source"] == tests["surrogate_source"]).to_numpy(dtype=bool),
             tests["counted"].to_numpy(dtype=bool),
             tests["white_box"].to_numpy(dtype=bool),
-            tests["case"].to_numpy(dtype=object),
+            pd.Categorical(tests["case"], categories=CASES).codes.astype(np.int64),
             tests["n_victim_correct"].to_numpy(dtype=np.float64),
             pd.factorize(tests["surrogate_id"])[0].astype(np.int64),
             pd.factorize(tests["victim_id"])[0].astype(np.int64),

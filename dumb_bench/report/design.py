@@ -29,6 +29,12 @@ CONDITIONS = ("label", "setting", "image_source", "delivery", "surrogate_aggrega
 """What else is fixed within a stratum."""
 
 
+DESIGN = (
+    *(f"{role}_{key}" for role in ("surrogate", "victim") for key in (*MODEL, "params", "seed")), *CONDITIONS, "copied",
+)  # fmt: skip
+"""Columns of tests that `design` looks at."""
+
+
 class Design(NamedTuple):
     """Who meets whom, as integer codes, one entry a test (T,); `surrogate` is -1 for a surrogate-free row."""
 

@@ -69,14 +69,15 @@ def wilson_bounds(
     return BoundsArray(np.where(n == 0, 0.0, low), np.where(n == 0, 1.0, high))
 
 
-def equal_weights(groups: Sequence[object] | NDArray[np.object_]) -> NDArray[np.float64]:
+def equal_weights(groups: Sequence[object] | NDArray[Any]) -> NDArray[np.float64]:
     """Return one weight an entry (sum 1): every group counts the same, every entry of a group the same.
 
     Groups are image sources: a mean with these weights is the mean over image sources of the mean over tests.
     """
     if not len(groups):
         return np.zeros(0)
-    codes = np.unique(np.asarray(groups, dtype=str), return_inverse=True)[1].reshape(-1)
+    known = np.asarray(groups)
+    codes = np.unique(known if known.dtype.kind in "iu" else known.astype(str), return_inverse=True)[1].reshape(-1)
     counts = np.bincount(codes)
     return np.asarray(1.0 / (len(counts) * counts[codes]), dtype=np.float64)
 
@@ -90,19 +91,28 @@ def success_by(tests: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    kept = tests[tests["asr"].notna()]
-    rows = []
-    for key, group in kept.groupby(by, sort=True, dropna=False):
-        values = key if isinstance(key, tuple) else (key,)
-        weight = equal_weights(group["image_source"].to_numpy(dtype=object))
-        rows.append(
-            {
-                **dict(zip(by, values, strict=True)),
-                "rate": float(weight @ group["asr"].to_numpy(dtype=np.float64)),
-                "n_tests": len(group),
-                "n_images": float(group["n_victim_correct"].median()),
-                "n_surrogates": group["surrogate_id"].nunique(),
-                "n_victims": group["victim_id"].nunique(),
-            }
-        )
-    return pd.DataFrame(rows, columns=[*by, "rate", "n_tests", "n_images", "n_surrogates", "n_victims"])
+    names = list(dict.fromkeys([*by, "image_source", "asr", "n_victim_correct", "surrogate_id", "victim_id"]))
+    kept = tests.loc[tests["asr"].notna(), names]
+    grouped = kept.groupby(by, sort=True, dropna=False)
+    group = grouped.ngroup().to_numpy(dtype=np.int64)
+    if not len(group):
+        return pd.DataFrame(columns=[*by, "rate", "n_tests", "n_images", "n_surrogates", "n_victims"])
+    size = int(group.max()) + 1
+    first = kept[by].iloc[np.unique(group, return_index=True)[1]].reset_index(drop=True)
+
+    def different(name: str) -> NDArray[np.int64]:
+        code = pd.factorize(kept[name])[0].astype(np.int64)
+        pairs = np.unique(group * (int(code.max()) + 2) + code + 1)
+        return np.bincount(pairs // (int(code.max()) + 2), minlength=size)
+
+    source = pd.factorize(kept["image_source"], use_na_sentinel=False)[0]
+    sources = int(source.max()) + 1
+    cell = group * sources + source
+    counts = np.bincount(cell, minlength=size * sources).reshape(size, sources)
+    sums = np.bincount(cell, weights=kept["asr"].to_numpy(dtype=np.float64), minlength=size * sources)
+    means = sums.reshape(size, sources) / np.maximum(counts, 1)
+    return first.assign(
+        rate=means.sum(axis=1) / (counts > 0).sum(axis=1), n_tests=counts.sum(axis=1),
+        n_images=kept["n_victim_correct"].groupby(group).median().to_numpy(dtype=np.float64),
+        n_surrogates=different("surrogate_id"), n_victims=different("victim_id"),
+    )  # fmt: skip
