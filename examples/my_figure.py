@@ -13,7 +13,7 @@ from dumb_bench.report.figures.base import BLUE, NothingToShowError, figure
     table="tests",
     section="cases",
     title="Success, test by test",
-    needs={"asr", "counted", "primary", "reference", "n_victim_correct"},
+    needs={"case", "asr", "counted", "primary", "reference", "n_victim_correct"},
 )
 class SuccessHistogram:
     """Histogram of the success of single tests at the declared contrast."""

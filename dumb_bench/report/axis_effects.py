@@ -24,7 +24,7 @@ from dumb_bench.power import detectable
 from dumb_bench.report.axis_estimates import Estimate, estimates, for_new_images
 from dumb_bench.report.axis_weights import AXES, Contrast, axis_contrast, case_codes
 from dumb_bench.report.contrasts import groups, noise_rows
-from dumb_bench.report.design import DESIGN, Design, combined, design, take
+from dumb_bench.report.design import Design, combined, design, take
 from dumb_bench.report.effects import holm
 from dumb_bench.report.groups import POPULATION
 from dumb_bench.report.image_term import ImageBlocks, image_terms
@@ -57,7 +57,7 @@ _NEEDED = (
 _MATCH = ("surrogate_id", "victim_source", "victim_architecture", "victim_balance", "image_source")
 
 
-def axis_effects(tests: pd.DataFrame, per_image: PerImage | None = None) -> pd.DataFrame:
+def axis_effects(tests: pd.DataFrame, per_image: PerImage | None = None, plan: Design | None = None) -> pd.DataFrame:
     """Return one row a (population, label, setting, axis, level): columns `COLUMNS`. `tests`: `groups.prepared`.
 
     A row of a defence (`level`) stands under the population of the undefended victims. All effects are fractions.
@@ -72,7 +72,8 @@ def axis_effects(tests: pd.DataFrame, per_image: PerImage | None = None) -> pd.D
     source alone, of the victim's source alone, over the combinations that have such tests on both sides.
     n_images: median number of images that a victim gets right; seeds_*: the fewest in a cell.
 
-    per_image: called with the rows of `tests` in question; returns the outcomes of their images.
+    per_image: called with the rows of `tests` in question; returns the outcomes of their images. plan: the tests'
+    design, where it is known.
     """
     import pandas as pd
 
@@ -84,7 +85,7 @@ def axis_effects(tests: pd.DataFrame, per_image: PerImage | None = None) -> pd.D
     used = np.unique(np.concatenate([np.flatnonzero(kept), noise[kept & (noise >= 0)]]))
     place = np.full(len(tests) + 1, -1, dtype=np.int64)
     place[used] = np.arange(len(used))
-    panel = _Panel.of(tests, used, place[noise[used]])
+    panel = _Panel.of(tests, used, place[noise[used]], take(plan or design(tests), used))
     held = [name for name in POPULATION if name in panel.frame and name not in ("victim_defence", "defence_known")]
     rows: list[dict[str, Any]] = []
     for places in groups(panel.frame, ["label", "norm", "setting", *held], np.flatnonzero(kept[used])):
@@ -112,7 +113,7 @@ class _Panel(NamedTuple):
     noise: Rows
 
     @classmethod
-    def of(cls, tests: pd.DataFrame, used: Rows, noise: Rows) -> _Panel:
+    def of(cls, tests: pd.DataFrame, used: Rows, noise: Rows, plan: Design) -> _Panel:
         import pandas as pd
 
         varying = [name for name in POPULATION if name in tests and tests[name].nunique(dropna=False) > 1]
@@ -122,7 +123,7 @@ class _Panel(NamedTuple):
             tests,
             used,
             frame,
-            design(tests[[name for name in DESIGN if name in tests]].iloc[used]),
+            plan,
             tests["asr"].to_numpy(dtype=np.float64)[used],
             tests["n_victim_correct"].to_numpy(dtype=np.float64)[used],
             pd.factorize(frame["image_source"])[0].astype(np.int64),

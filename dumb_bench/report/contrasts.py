@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dumb_bench.case import CASES
 from dumb_bench.report.design import DESIGN, Design, combined, design, take
-from dumb_bench.report.effects import Interval, holm, interval
+from dumb_bench.report.effects import Interval, holm, interval, within_strata
 from dumb_bench.report.rates import equal_weights
 from dumb_bench.report.seeds import too_few_seeds
 
@@ -64,8 +64,9 @@ def _mean(rates: NDArray[np.float64], rows: Rows, sources: Rows) -> float:
     return float(equal_weights(sources[rows]) @ rates[rows]) if len(rows) else float("nan")
 
 
-def summary(tests: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a (population, label, setting, case): columns `COLUMNS`. `tests`: `groups.prepared`.
+def summary(tests: pd.DataFrame, plan: Design | None = None) -> pd.DataFrame:
+    """Return one row a (population, label, setting, case): columns `COLUMNS`. `tests`: `groups.prepared`;
+    plan: their design, where it is known.
 
     rate: mean success of the case's tests. Denominator of a test: the images that its victim gets right when clean;
     equal weight for image sources, and for tests within one. White-box tests are the case `WB`, without an interval.
@@ -80,7 +81,7 @@ def summary(tests: pd.DataFrame) -> pd.DataFrame:
     if tests.empty:
         return pd.DataFrame(columns=list(COLUMNS))
     tests = tests[[name for name in USED if name in tests]].reset_index(drop=True)
-    plan, columns = design(tests), _Columns.of(tests)
+    plan, columns = plan or design(tests), _Columns.of(tests)
     noise = noise_rows(tests)
     swaps = tests[tests["role"] == "swap"]
     swap_groups = {key: group.index.to_numpy() for key, group in swaps.groupby(["population", "base", "setting"])}
@@ -119,6 +120,8 @@ def _cases(columns: _Columns, plan: Design, members: Rows, noise: Rows, swap: Ro
     place = np.full(len(rates), -1, dtype=np.int64)
     place[taken] = np.arange(len(taken))
     size = len(taken)
+    own = rates[taken]
+    centred = within_strata(small, own[:, None])
     rows: list[dict[str, Any]] = []
     first = np.zeros(size)
     cases = case_of_test[kept]
@@ -127,25 +130,25 @@ def _cases(columns: _Columns, plan: Design, members: Rows, noise: Rows, swap: Ro
         if not len(here):
             continue
         weight = _weights(here, sources[taken], size)
-        found = interval(small, rates[taken], weight, low=0.0)
+        found = interval(small, own, weight, low=0.0, centred=centred)
         row = _described(columns, kept[here], noise, swap[counted[swap] & (case_of_test[swap] == number)])
-        row["few"] = too_few_seeds(small, rates[taken], weight - first)
+        row["few"] = too_few_seeds(small, own, weight - first)
         row |= {"case": case, "low": found.low, "high": found.high, "df": found.df, "reason": found.reason}
         matched = here[controls[here] >= 0]
         if len(matched):
             beside = place[controls[matched]]
             both = _weights(matched, sources[taken], size) - _weights(beside, sources[taken], size)
-            row |= _named("excess", interval(small, rates[taken], both))
+            row |= _named("excess", interval(small, own, both, centred=centred))
         if case == "C1":
             first = weight
         elif first.any():
-            row |= _named("minus_c1", interval(small, rates[taken], weight - first))
+            row |= _named("minus_c1", interval(small, own, weight - first, centred=centred))
         rows.append(row)
     adjusted = holm([row.get("minus_c1_p", float("nan")) for row in rows])
     rows = [{**row, "minus_c1_holm": value} for row, value in zip(rows, adjusted, strict=True)]
-    own = members[columns.white_box[members]]
-    if len(own):
-        row = _described(columns, own, noise, swap[columns.white_box[swap]])
+    white = members[columns.white_box[members]]
+    if len(white):
+        row = _described(columns, white, noise, swap[columns.white_box[swap]])
         rows.append({**row, "case": WHITE_BOX, "reason": "white box: shown apart"})
     return rows
 

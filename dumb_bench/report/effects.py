@@ -140,7 +140,12 @@ def _borrowed(plan: Design, centred: Reals, wanted: Codes) -> tuple[Reals, Reals
     return effects[0], effects[1], found
 
 
-def crossed(plan: Design, rates: Reals, weight: Reals) -> Variance:
+def within_strata(plan: Design, rates: Reals) -> Reals:
+    """Return rates (T, R) less the mean of their stratum."""
+    return rates - _means(plan.stratum, rates)
+
+
+def crossed(plan: Design, rates: Reals, weight: Reals, centred: Reals | None = None) -> Variance:
     """Return estimate and variance of sum_t w_t y_t (formulae: the module's docstring).
 
     `rates` (T, R): R replicates of one design (R = 1 for a real grid); `weight` (T,), or (T, R) with R = 1 replicate
@@ -160,7 +165,7 @@ def crossed(plan: Design, rates: Reals, weight: Reals) -> Variance:
     sizes = np.bincount(cell[present], minlength=int(cell.max()) + 1)
     if (sizes[cell[present]] < 2).any():
         return Variance(estimate, nothing, nothing, ONE_SEED)
-    centred = rates - _means(plan.stratum, rates)
+    centred = within_strata(plan, rates) if centred is None else centred
     weighted = weight[used] * centred[used]
     inside = (surrogate >= 0) & (cell[surrogate] == cell[victim])
     members = sizes[cell[victim]]
@@ -208,10 +213,13 @@ def crossed(plan: Design, rates: Reals, weight: Reals) -> Variance:
     return Variance(estimate, variance, np.clip(np.nan_to_num(df, nan=1.0), float((m - 1).min()), most), "")
 
 
-def interval(plan: Design, rates: Reals, weight: Reals, *, low: float = -1.0, level: float = 0.95) -> Interval:
+def interval(
+    plan: Design, rates: Reals, weight: Reals, *, low: float = -1.0, level: float = 0.95, centred: Reals | None = None
+) -> Interval:
     """Return the interval of one weighted sum of rates (T,), clipped to [low, 1] (`low` = 0 for a mean of rates).
 
-    The two-sided p value is that of the same t statistic against 0.
+    The two-sided p value is that of the same t statistic against 0. centred: `within_strata` of the rates, where it is
+    known.
     """
     from scipy.special import stdtr, stdtrit
 
@@ -221,7 +229,7 @@ def interval(plan: Design, rates: Reals, weight: Reals, *, low: float = -1.0, le
         len(np.unique(plan.surrogate[used & (plan.surrogate >= 0)])),
         len(np.unique(plan.victim[used])),
     )
-    found = crossed(plan, rates[:, None], weight)
+    found = crossed(plan, rates[:, None], weight, centred)
     estimate = float(found.estimate[0])
     reason = found.reason
     if not reason and not found.variance[0] > 1e-24:

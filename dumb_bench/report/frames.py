@@ -10,6 +10,7 @@ from dumb_bench.errors import InputError, unknown
 if TYPE_CHECKING:
     import pandas as pd
 
+    from dumb_bench.report.design import Design
     from dumb_bench.report.gates import Gate
     from dumb_bench.report.load import Results
     from dumb_bench.report.study import Study
@@ -51,7 +52,14 @@ class Frames:
         """Success by case with intervals and controls: `contrasts.summary`."""
         from dumb_bench.report.contrasts import summary
 
-        return summary(self.tests)
+        return summary(self.tests, self.plan)
+
+    @cached_property
+    def plan(self) -> Design:
+        """Who meets whom in `tests`: `design.design`."""
+        from dumb_bench.report.design import design
+
+        return design(self.tests)
 
     @cached_property
     def models(self) -> pd.DataFrame:
@@ -105,7 +113,7 @@ class Frames:
         from dumb_bench.report.axis_effects import axis_effects
         from dumb_bench.report.per_image import outcomes
 
-        return axis_effects(self.tests, partial(outcomes, self.results))
+        return axis_effects(self.tests, partial(outcomes, self.results), self.plan)
 
     @cached_property
     def definitions(self) -> pd.DataFrame:

@@ -42,24 +42,28 @@ def spread_of(rates: pd.Series, keys: pd.DataFrame, prefix: str = "") -> pd.Data
     return found.add_prefix(prefix)
 
 
+_USED = (
+    "label", "setting", "role", "case", "counted", "asr", "primary", "largest", "reference", "n_victim_correct",
+    "surrogate_id", "victim_id", "image_source", "delivery", "defence_known", "population", "norm", "strength",
+)  # fmt: skip
+
+
 @figure(
     "overview",
     section="cases",
     order=40,
     title="How far success spreads from test to test",
     panel=None,
-    needs={
-        "label", "setting", "role", "case", "counted", "asr", "primary", "largest", "reference", "n_victim_correct",
-        "surrogate_id", "victim_id", "image_source", "delivery", "defence_known", "population", "norm", "strength",
-    },
-)  # fmt: skip
+    needs=set(_USED),
+)
 class Overview:
     """A row an attack, a panel for what differs: mean, median, quarters and the middle 90 % of its tests."""
 
     def prepare(self, frame: pd.DataFrame) -> pd.DataFrame:
         """One row a (panel, attack): the spread of the attack's tests and of the noise controls beside them."""
-        beside = frame[frame["reference"].astype(bool) & frame["counted"].astype(bool)]
-        beside = beside[beside["role"].isin(["attack", "noise"])].reset_index(drop=True)
+        shown = frame["reference"].astype(bool) & frame["counted"].astype(bool)
+        shown &= frame["role"].isin(["attack", "noise"])
+        beside = frame.loc[shown, list(_USED)].reset_index(drop=True)
         rows = at_shown_strength(beside[beside["role"] == "attack"])
         if rows.empty:
             raise NothingToShowError("The spread of success is not drawn: no test of an attack has a case.")

@@ -22,12 +22,18 @@ _CURVES = tuple(dict.fromkeys(GROUPS.values()))
 NOISE, OWN, FREE = "noise of the same size", "the surrogate itself", "no surrogate used"
 
 
+_USED = (
+    "label", "role", "strength", "strength_rule", "case", "counted", "copied", "asr", "own_success", "reference",
+    "primary", "image_source", "norm", "attack_id", "n_victim_correct", "surrogate_id", "victim_id",
+)  # fmt: skip
+
+
 @figure(
     "strength_curves",
     section="strength",
     order=10,
     title="Success against strength",
-    needs={"label", "role", "strength", "case", "counted", "asr", "own_success", "reference", "image_source", "norm"},
+    needs=set(_USED),
 )
 class StrengthCurves:
     """Mean success at every strength, one panel an attack; the noise control dashed, the surrogate's own dotted."""
@@ -36,7 +42,7 @@ class StrengthCurves:
         """One row a (attack, curve, strength), attacks with at least two strengths, the primary one first."""
         import pandas as pd
 
-        rows = frame[frame["reference"].astype(bool) & frame["strength"].notna()]
+        rows = frame.loc[frame["reference"].astype(bool) & frame["strength"].notna(), list(_USED)]
         attacks = rows[(rows["role"] == "attack") & (rows["strength_rule"] != "tuned")]
         several = attacks.groupby("label")["strength"].nunique()
         labels = sorted(
@@ -48,14 +54,12 @@ class StrengthCurves:
         noise = rows[rows["role"] == "noise"]
         curve = counted["case"].map(GROUPS).where(~counted["copied"].astype(bool), FREE)
         parts = [success_by(counted.assign(curve=curve), ["label", "curve", "strength"])]
-        for label in labels:
-            own = attacks[(attacks["label"] == label) & attacks["own_success"].notna()].drop_duplicates("attack_id")
-            mean = own.groupby("strength")["own_success"].agg(rate="mean", n_tests="size").reset_index()
-            parts.append(mean.assign(label=label, curve=OWN))
-            here = attacks[attacks["label"] == label][["norm", "strength"]].drop_duplicates()
-            beside = noise.merge(here, on=["norm", "strength"])
-            if len(beside):
-                parts.append(success_by(beside, ["strength"]).assign(label=label, curve=NOISE))
+        known = attacks[attacks["label"].isin(labels)]
+        own = known[known["own_success"].notna()].drop_duplicates(["label", "attack_id"])
+        own = own.groupby(["label", "strength"])["own_success"].agg(rate="mean", n_tests="size").reset_index()
+        places = known[["label", "norm", "strength"]].drop_duplicates()
+        beside = places.merge(success_by(noise, ["norm", "strength"]), on=["norm", "strength"]).drop(columns="norm")
+        parts += [own.assign(curve=OWN), beside.assign(curve=NOISE)]
         data = pd.concat([part for part in parts if len(part)], ignore_index=True)
         data["norm"] = data["label"].map(attacks.drop_duplicates("label").set_index("label")["norm"])
         place = {curve: index for index, curve in enumerate((*_CURVES, FREE, NOISE, OWN))}
