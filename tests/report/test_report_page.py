@@ -154,6 +154,9 @@ def test_hostile_names_are_shown_not_run(tmp_path):
         for row in csv.reader(path.read_text(encoding="utf-8").splitlines()):
             for cell in row:
                 assert not cell.startswith(("=", "@", "+")), (path, cell)
+    for path in (tmp_path / "out").rglob("*.tex"):
+        source = path.read_text(encoding="utf-8")
+        assert "<script" not in source and "<b>" not in source and "a_b&%" not in source and "$x^{" not in source, path
     tex = (tmp_path / "out" / "tables" / "success_by_case.tex").read_text(encoding="utf-8")
     assert r"\textless{}b\textgreater{}x" in tex
 
