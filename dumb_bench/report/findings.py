@@ -48,12 +48,17 @@ def _of_contrast(primary: pd.DataFrame, declared: str | None) -> list[str]:
     rows: list[dict[str, Any]] = [{str(key): value for key, value in row.items()} for row in primary.to_dict("records")]
     texts = [_sentence(row, what, kind) for row in rows if row["resolved"]]
     open_rows = [row for row in rows if not row["resolved"] and row["low"] == row["low"]]
-    if open_rows:
-        parts = [_open(row) for row in open_rows]
-        texts.append(
-            f"{what}: not resolved, which is no evidence of equality: {'; '.join(parts)}."
-            + ("" if texts else " No effect of an axis is claimed.")
-        )
+    few = [row for row in open_rows if row["reason"]]
+    spanning = [row for row in open_rows if not row["reason"]]
+    if few:
+        why = " and ".join(sorted({str(row["reason"]).removeprefix("descriptive: ") for row in few}))
+        parts = "; ".join(_estimate(row) for row in few)
+        texts.append(f"{what}: not resolved, whatever the interval, since seeds are too few ({why}): {parts}.")
+    if spanning:
+        parts = "; ".join(_open(row) for row in spanning)
+        texts.append(f"{what}: not resolved, which is no evidence of equality: {parts}.")
+    if texts and not any(row["resolved"] for row in rows):
+        texts[-1] += " No effect of an axis is claimed."
     return texts
 
 
@@ -65,13 +70,13 @@ def _sentence(row: dict[str, Any], what: str, kind: str) -> str:
     """Return the sentence of a resolved effect."""
     change = "lowers" if row["effect"] < 0 else "raises"
     size = points(abs(row["effect"]))
-    span = bounds(*sorted((row["low"], row["high"])), sign=True)
+    span = bounds(*sorted((abs(row["low"]), abs(row["high"]))))
     text = (
         f"{what} ({kind}): {_name(row)} {change} success by {size} points {span} (Holm’s p {_p(row['p_holm'])}; "
         f"{row['n_tests']:,} tests of {row['n_surrogates']} surrogates and {row['n_victims']} victims)"
     )
     if row["excess"] == row["excess"]:
-        text += f"; above noise of the same size {points(row['excess'], sign=True)}"
+        text += f"; less what noise of the same size does: {points(row['excess'], sign=True)}"
         text += f" {bounds(row['excess_low'], row['excess_high'], sign=True)}".rstrip()
     if row["images_low"] == row["images_low"]:
         clear = row["images_low"] > 0 or row["images_high"] < 0
@@ -80,10 +85,13 @@ def _sentence(row: dict[str, Any], what: str, kind: str) -> str:
     return text + "."
 
 
+def _estimate(row: dict[str, Any]) -> str:
+    return f"{_name(row)} {points(row['effect'], sign=True)} points {bounds(row['low'], row['high'], sign=True)}"
+
+
 def _open(row: dict[str, Any]) -> str:
-    text = f"{_name(row)} {points(row['effect'], sign=True)} {bounds(row['low'], row['high'], sign=True)}"
-    least = row["smallest"]
-    return text + (f" (from about {points(least)} points on it would be)" if np.isfinite(least) else "")
+    text, least = _estimate(row), row["smallest"]
+    return text + (f" (effects from about {points(least)} points on can be)" if np.isfinite(least) else "")
 
 
 def _p(value: float) -> str:
@@ -99,7 +107,8 @@ def _of_others(others: pd.DataFrame) -> list[str]:
             continue
         clear = known[known["resolved"].astype(bool)]
         name = WORDS.get(str(axis), str(axis)).format(level=level or "another")
-        text = f"Other attacks (exploratory): {name} changes success in {len(clear)} of {len(known)} resolvably"
+        text = f"Other attacks (exploratory): {name} changes success in {len(clear)} of {len(known)}"
+        text += " resolvably" + (" (seeds too few)" if (known["reason"].astype(str) != "").all() else "")
         if len(clear):
             lowest, highest = clear["effect"].min(), clear["effect"].max()
             text += f", by {points(lowest, sign=True)}" + (

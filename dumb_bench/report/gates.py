@@ -74,7 +74,8 @@ def own_surrogate(attacks: pd.DataFrame, tests: pd.DataFrame) -> Gate:
     Denominator: the images that the surrogate gets right when clean. Counted: attacks bounded in Linf or L2 that use
     the surrogate, at the largest strength of each pair and norm, controls left out; a surrogate's rate is the mean over
     sources. Pass when the median over surrogates is at least .9 for every attack, warn from .5 on. Defended or sampled
-    surrogates can lower the gate to warn, never to fail.
+    surrogates can lower the gate to warn, never to fail. Attacks that take no gradient (`backwards` 0) are weak by
+    nature at few queries: they are listed, not judged.
     """
     name = "Success on the surrogate itself"
     wanted = (
@@ -96,7 +97,7 @@ def own_surrogate(attacks: pd.DataFrame, tests: pd.DataFrame) -> Gate:
     plain = rows["surrogate_id"].isin(set(undefended["surrogate_id"]))
     status: Status = "pass"
     details: list[str] = []
-    lowest: float | None = None
+    middles: dict[bool, list[float]] = {True: [], False: []}
     norms = rows["norm"].nunique()
     for is_plain, part in ((True, rows[plain]), (False, rows[~plain])):
         for (attack, norm), group in part.groupby(["attack", "norm"]):
@@ -111,23 +112,33 @@ def own_surrogate(attacks: pd.DataFrame, tests: pd.DataFrame) -> Gate:
                 if strengths
                 else ""
             )
+            judged = _takes_gradients(group)
             details.append(
                 f"{attack}{of_norm}{at}: median {middle:.3f}, range {rates.min():.3f} to {rates.max():.3f} over "
-                f"{len(rates)} {who}."
+                f"{len(rates)} {who}{'' if judged else '; takes no gradient, not judged'}."
             )
+            if not judged:
+                continue
             if middle < GREEN:
                 bad: Status = "fail" if is_plain and middle < AMBER else "warn"
                 status = "fail" if "fail" in (status, bad) else "warn"
-            if is_plain:
-                lowest = middle if lowest is None else min(lowest, middle)
-    if lowest is None:
+            middles[is_plain].append(middle)
+    if not any(middles.values()):
+        text = "No bounded attack takes gradients of its surrogate; what the others reach is listed, not judged."
+        return Gate(name, "not applicable", text, tuple(details))
+    if not middles[True]:
         return Gate(name, status, "All surrogates are defended or sampled; their rates are listed.", tuple(details))
-    kinds = len(rows.loc[plain, ["attack", "norm"]].drop_duplicates())
+    kinds = len(middles[True])
     of = "the attack" if kinds == 1 else f"the weakest of {kinds} attacks"
-    text = (
-        f"At its largest strength {of} fools the median surrogate on {100 * lowest:.1f} % of the images it gets right."
-    )
+    least = 100 * min(middles[True])
+    text = f"At its largest strength {of} fools the median surrogate on {least:.1f} % of the images it gets right."
     return Gate(name, status, text, tuple(details))
+
+
+def _takes_gradients(sets: pd.DataFrame) -> bool:
+    """Return whether sets were crafted with gradients; True where that is not stored."""
+    counts = sets["backwards"]
+    return bool(counts.isna().any() or (counts > 0).any())
 
 
 def _bounded(attacks: pd.DataFrame) -> pd.DataFrame:

@@ -59,17 +59,29 @@ def _params(text: Any) -> dict[str, Any]:
 
 
 def variant_labels(variants: list[tuple[str, str, bool]]) -> dict[tuple[str, str, bool], str]:
-    """Return each (attack, params as JSON, targeted) a label: the name and the parameters that differ."""
+    """Return each (attack, params as JSON, targeted) a label: the name and the parameters that differ.
+
+    A parameter that is null is left out where labels stay distinct: `pgd` stands beside `pgd (eot=5)`.
+    """
     labels: dict[tuple[str, str, bool], str] = {}
     for attack in {variant[0] for variant in variants}:
         own = sorted(variant for variant in variants if variant[0] == attack)
         params = [_params(variant[1]) for variant in own]
         texts = [{key: json.dumps(value, sort_keys=True) for key, value in entry.items()} for entry in params]
         keys = sorted({key for entry in texts for key in entry if len({other.get(key) for other in texts}) > 1})
-        for variant, entry in zip(own, params, strict=True):
-            differs = ", ".join(f"{key}={entry[key]}" for key in keys if key in entry)
-            labels[variant] = attack + (f" ({differs})" if differs else "") + (" targeted" if variant[2] else "")
+        set_only = [{key: value for key, value in entry.items() if value is not None} for entry in params]
+        for entries in (set_only, params):
+            found = [_label(variant, entry, keys) for variant, entry in zip(own, entries, strict=True)]
+            if len(set(found)) == len(found):
+                break
+        labels.update(zip(own, found, strict=True))
     return labels
+
+
+def _label(variant: tuple[str, str, bool], params: dict[str, Any], keys: list[str]) -> str:
+    """Return a variant's label, with those of `keys` that `params` has."""
+    differs = ", ".join(f"{key}={params[key]}" for key in keys if key in params)
+    return variant[0] + (f" ({differs})" if differs else "") + (" targeted" if variant[2] else "")
 
 
 def _named(tests: pd.DataFrame) -> pd.DataFrame:
@@ -136,7 +148,8 @@ def prepared(results: Results, *, apart: tuple[str, ...] = POPULATION, iterates:
     apart: columns whose values are never mixed. iterates: whether intermediate iterates (`step`) stay. Left out: tests
     whose victim gets no clean image right (`asr` null). Added: role, label, base, setting, population, reference,
     counted (a case is known and no weights are shared: the rows that enter C1..C8), own_success, largest (the label's
-    largest strength), primary (the declared contrast, or else the first gradient-like attack at its largest strength).
+    largest strength), primary (the declared contrast, of several variants the plainest; or else the first gradient-like
+    attack at its largest strength).
     """
     results = results if iterates else results.final
     tests = results.tests[results.tests["asr"].notna()].reset_index(drop=True)
@@ -164,15 +177,29 @@ def _primary(tests: pd.DataFrame, declared: str | None) -> pd.Series:
     if wanted.any():
         tuned = tests["setting"] == "tuned"
         if (declared or "").endswith("@tuned") and (wanted & tuned).any():
-            return wanted & tuned
+            return _plainest(tests, wanted & tuned)
         wanted &= ~tuned if (wanted & ~tuned).any() else True
         exact = wanted & np.isclose(
             tests["strength"].astype(float).fillna(-1.0), -2.0 if strength is None else strength
         )
-        return exact if exact.any() else wanted & tests["largest"]
+        return _plainest(tests, exact) if exact.any() else _plainest(tests, wanted) & tests["largest"]
     bounded = attack & tests["norm"].notna() & ~tests["copied"]
     pool = bounded if bounded.any() else attack
     if not pool.any():
         return pool
     first: pd.Series = pool & tests["largest"] & (tests["label"] == tests.loc[pool, "label"].min())
     return first
+
+
+def _plainest(tests: pd.DataFrame, wanted: pd.Series) -> pd.Series:
+    """Return the wanted tests of one label: untargeted before targeted, fewest parameters that are not null, by name.
+
+    `attack@strength` names no parameters, and one contrast was declared, not one for each variant.
+    """
+    found = tests.loc[wanted, ["label", "attack_params", "targeted"]].drop_duplicates()
+    ranks = [
+        (target is True or target == 1, sum(value is not None for value in _params(text).values()), label)
+        for label, text, target in found.itertuples(index=False, name=None)
+    ]
+    plainest: pd.Series = wanted & (tests["label"] == min(ranks)[-1])
+    return plainest

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from dumb_bench.case import CASE_MEANING, CASES
 from dumb_bench.report.axes_page import axes_table, share_rows
+from dumb_bench.report.contrasts import WHITE_BOX
+from dumb_bench.report.effects import holm
 from dumb_bench.report.findings import findings
 from dumb_bench.report.groups import parse_primary
 from dumb_bench.report.limits import cannot_tell, cells, provenance, size
@@ -22,24 +24,43 @@ if TYPE_CHECKING:
 
 QUESTION = "How well do adversarial examples made on a surrogate fool a victim that was trained under other conditions?"
 MAX_ROWS = 40
+OPEN_ROWS = 12
+"""Of a longer table the primary contrast and the largest strengths stand open, the rest is folded."""
 MAX_FAILURES = 40
 
 
 def case_table(summary: pd.DataFrame) -> dict[str, Any]:
-    """Return the table of success by case: at most `MAX_ROWS` attacks and strengths, the declared and largest first."""
+    """Return the table of success by case: at most `MAX_ROWS` attacks and strengths, the declared and largest first.
+
+    rows: what stands open; folded: the rest, where there are more than `OPEN_ROWS`; cases: those that occur.
+    """
     attacks = summary[~summary["label"].astype(str).str.startswith(("sign_noise", "delta_swap of "))]
     groups = []
     for (population, label, setting), group in attacks.groupby(["population", "label", "setting"], sort=True):
         first = group.iloc[0]
         rank = (not first["reference"], not first["primary"], not first["largest"], str(population), str(label))
-        groups.append((rank, (str(population), str(label), first["strength"], str(setting)), group))
+        order = (not first["reference"], str(population), str(label), _finite(first["strength"]), str(setting))
+        groups.append((rank, order, group))
     kept = sorted(groups, key=lambda entry: entry[0])[:MAX_ROWS]
+    cases = [case for case in (*CASES, WHITE_BOX) if any((group["case"] == case).any() for _, _, group in kept)]
+    opened = {entry[1] for entry in kept if not entry[0][0] and not (entry[0][1] and entry[0][2])}
+    if len(kept) <= OPEN_ROWS:
+        opened = {entry[1] for entry in kept}
+    kept.sort(key=lambda entry: entry[1])
+    return {
+        "rows": _case_rows([entry for entry in kept if entry[1] in opened], cases),
+        "folded": _case_rows([entry for entry in kept if entry[1] not in opened], cases),
+        "total": len(groups),
+        "cases": [(case, CASE_MEANING.get(case, "white box")) for case in cases],
+        "without": [case for case in CASES if case not in cases],
+    }
+
+
+def _case_rows(entries: list[tuple[Any, Any, pd.DataFrame]], cases: list[str]) -> list[dict[str, Any]]:
     rows, last = [], None
-    for _, (population, label, _, setting), group in sorted(
-        kept, key=lambda entry: (entry[1][0], entry[1][1], _finite(entry[1][2]))
-    ):
+    for _, (_, population, label, _, setting), group in entries:
         found: dict[str, Any] = {row["case"]: row for row in group.to_dict("records")}
-        shown = [found.get(case) for case in (*CASES, "WB")]
+        shown = [found.get(case) for case in cases]
         rows.append(
             {
                 "population": population if population != last else None,
@@ -55,7 +76,7 @@ def case_table(summary: pd.DataFrame) -> dict[str, Any]:
             }
         )
         last = population
-    return {"rows": rows, "total": len(groups), "cases": [(case, CASE_MEANING[case]) for case in CASES]}
+    return rows
 
 
 def _finite(value: float) -> float:
@@ -127,10 +148,12 @@ def claims(primary: pd.DataFrame) -> list[str]:
         why = " and ".join(sorted(set(few["few"].astype(str))))
         texts.append(f"Not resolved, whatever the interval, since seeds are too few ({why}): {', '.join(few['case'])}.")
     primary = primary[primary["few"] == ""]
-    above = primary[(primary["excess_low"] > 0)]
-    level = primary[(primary["excess_reason"] == "") & ~(primary["excess_low"] > 0)]
-    if len(above):
-        texts.append(f"More success than noise of the same size, interval above zero: {', '.join(above['case'])}.")
+    primary = primary.assign(excess_holm=holm(list(primary["excess_p"])))
+    clear = (primary["excess_low"] > 0) & (primary["excess_holm"] < 0.05)
+    level = primary[(primary["excess_reason"] == "") & ~clear]
+    if clear.any():
+        cases = ", ".join(primary.loc[clear, "case"])
+        texts.append(f"More success than noise of the same size, interval above zero and Holm’s p below .05: {cases}.")
     if len(level):
         texts.append(f"Not told apart from noise of the same size, or below it: {', '.join(level['case'])}.")
     compared = primary[primary["minus_c1"].notna()]

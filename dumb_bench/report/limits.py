@@ -133,7 +133,7 @@ def cannot_tell(results: Results, tests: pd.DataFrame, summary: pd.DataFrame) ->
     if len(images):
         texts.append(
             f"{images.median():.0f} images a test, the same in every test of a source: nothing here speaks about "
-            f"new images. One test's rate "
+            f"new images but the intervals that say so. One test's rate "
             f"near one half has a 95 % interval of about +/- {98 / max(images.median(), 1) ** 0.5:.0f} points."
         )
     models = sorted(set(attack["surrogate_architecture"].dropna()) | set(attack["victim_architecture"].dropna()))

@@ -7,7 +7,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from dumb_bench.report.figures.base import Drawn, Figure, FigureInfo, NothingToShowError, shorten
+from dumb_bench.report.figures.base import WIDEST, Drawn, Figure, FigureInfo, NothingToShowError, shorten
 from dumb_bench.report.style import PLAIN, Style
 
 if TYPE_CHECKING:
@@ -40,17 +40,24 @@ def _legend(canvas: Canvas, width: float) -> None:
 
 
 def _fitting(title: str, inches: float) -> str:
-    """Return a panel's title, its middle left out where it is wider than `inches`."""
+    """Return a panel's title: in two lines where one is wider than `inches`, its middle left out where that is too."""
     from matplotlib import rcParams
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextPath
 
     bold = FontProperties(family=rcParams["font.family"], weight="bold")
     points = FontProperties(size=rcParams["axes.titlesize"]).get_size_in_points()
+
+    def fits(text: str) -> bool:
+        return bool(TextPath((0.0, 0.0), text, size=points, prop=bold).get_extents().width <= 72 * inches)
+
+    whole = shorten(title, 44)
+    lines = wrap(whole, len(whole) // 2 + 4)
+    if not fits(whole) and len(lines) == 2 and all(map(fits, lines)):
+        return "\n".join(lines)
     for length in range(44, 8, -4):
-        text = shorten(title, length)
-        if TextPath((0.0, 0.0), text, size=points, prop=bold).get_extents().width <= 72 * inches:
-            return text
+        if fits(shorten(title, length)):
+            return shorten(title, length)
     return shorten(title, 8)
 
 
@@ -68,9 +75,11 @@ def _canvas(plot: Figure, info: FigureInfo, frame: pd.DataFrame) -> tuple[Canvas
     width, height = info.panel or plot.size(frame)  # type: ignore[attr-defined]
     columns = 1 if len(shown) == 1 else 2 if len(shown) in (2, 4) else 3
     columns = min(len(shown), getattr(plot, "most_columns", columns))
+    while info.panel is None and columns > 1 and columns * width > WIDEST + 1e-6:
+        columns -= 1
     lines = -(-len(shown) // columns)
     factor = 2.0 if len(shown) == 1 and info.panel else 1.0
-    size = (min(columns * width * factor, 9.5), lines * height * (1.35 if factor > 1 else 1.0) + 0.3)
+    size = (min(columns * width * factor, WIDEST), lines * height * (1.35 if factor > 1 else 1.0) + 0.3)
     canvas = Canvas(figsize=size, layout="constrained")
     kind = {"projection": getattr(plot, "projection", None)}
     shared = getattr(plot, "shared_rows", info.panel is not None)

@@ -91,6 +91,8 @@ def test_open_ends_reach_the_sides() -> None:
     rows = pd.DataFrame({"low": [np.nan, 2.0, np.nan, np.nan], "low_text": ["below 1", "2.0", "above 5", None]})
     assert list(_end(rows, "low", 0.5, 5.5))[:3] == [0.5, 2.0, 5.5]
     assert np.isnan(list(_end(rows, "low", 0.5, 5.5))[3])
+    bare = pd.DataFrame({"low": [np.nan], "low_text": [np.nan]})  # as of results without any interval
+    assert np.isnan(_end(bare, "low", 0.5, 5.5)[0])
 
 
 def test_held_out_architectures_by_hand() -> None:

@@ -22,8 +22,9 @@ def frame(*changes):
 
 def test_a_resolved_effect_has_its_interval_and_n():
     (text,) = findings(frame({}), "pgd@8/255")
-    for part in ("declared contrast", "another source lowers success by 12.0 points", "[−20.0, −4.0]", "p .012",
-                 "1,200 tests of 12 surrogates and 13 victims", "above noise of the same size −10.0 [−19.0, −1.0]",
+    for part in ("declared contrast", "another source lowers success by 12.0 points", "[4.0, 20.0]", "p .012",
+                 "1,200 tests of 12 surrogates and 13 victims",
+                 "less what noise of the same size does: −10.0 [−19.0, −1.0]",
                  "on new images it is not resolved [−25.0, +1.0]"):  # fmt: skip
         assert part in text
 
@@ -70,3 +71,29 @@ def test_without_effects_nothing_is_said(nothing):
 def test_no_sentence_without_a_number_of_tests_or_a_disclaimer():
     for text in findings(frame({}, {"axis": "balance", "resolved": False}), None):
         assert re.search(r"\d+ tests|not resolved|descriptive", text)
+
+
+def test_an_effect_that_lacks_seeds_is_not_said_to_be_resolvable_at_its_size():
+    few = {"resolved": False, "reason": "fewer than 3 seeds in a cell"}
+    (text,) = findings(frame(few, {**few, "axis": "balance", "low": -0.1, "high": 0.1}), "pgd@8/255")
+    assert "whatever the interval, since seeds are too few (fewer than 3 seeds in a cell)" in text
+    assert "−12.0 points [−20.0, −4.0]" in text and text.endswith("No effect of an axis is claimed.")
+    assert "on can be" not in text and "lowers" not in text
+
+
+def test_few_seeds_and_a_wide_interval_are_told_apart():
+    few = {"axis": "balance", "resolved": False, "reason": "fewer than 3 seeds in a cell"}
+    texts = findings(frame({}, {"axis": "architecture", "resolved": False, "high": 0.01}, few), None)
+    assert len(texts) == 3 and "lowers success by 12.0 points" in texts[0]
+    assert "seeds are too few" in texts[1] and "another balance" in texts[1]
+    assert "no evidence of equality" in texts[2] and "another architecture" in texts[2]
+    assert not any("No effect of an axis" in text for text in texts)
+
+
+def test_where_no_other_attack_has_seeds_enough_it_is_said():
+    others = {"primary": False, "resolved": False, "reason": "fewer than 3 seeds in a cell"}
+    texts = findings(frame({**others, "label": "cw"}, {**others, "label": "di"}), None)
+    assert texts == [
+        "Other attacks (exploratory): a surrogate trained on another source changes success in 0 of 2 resolvably "
+        "(seeds too few)."
+    ]

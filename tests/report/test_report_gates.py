@@ -56,6 +56,23 @@ def test_the_budget_gate_names_attacks_that_overshoot_or_fall_short(tmp_path):
     assert any("do not reach" in detail for detail in found.details)
 
 
+def test_an_attack_without_gradients_is_listed_and_not_judged(tmp_path):
+    folder = build(tmp_path, Shape(**SMALL, attacks={"pgd": (0.24,), "square": (0.24,)}))
+
+    def judged(without):
+        results = load(folder)
+        results.attacks.loc[results.attacks["attack"] == "square", "n_surrogate_fooled"] = 10
+        results.attacks.loc[results.attacks["attack"].isin(without), "backwards"] = 0
+        return {gate.name: gate for gate in gates(results)}["Success on the surrogate itself"]
+
+    weak = judged([])
+    assert weak.status == "fail" and "weakest of 2 attacks" in weak.sentence
+    listed = judged(["square"])
+    assert listed.status == "pass" and "the attack fools" in listed.sentence
+    assert [text for text in listed.details if text.startswith("square") and text.endswith("not judged.")]
+    assert judged(["square", "pgd"]).status == "not applicable"
+
+
 def test_defended_surrogates_only_warn(tmp_path):
     results = load(build(tmp_path, Shape(**SMALL, own_success=0.3)))
     results.tests["surrogate_defence"] = "pgd_at"

@@ -22,6 +22,8 @@ BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, YELLOW, BLACK = (
 SERIES = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, BLACK, GREY)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 """Okabe and Ito's colours, told apart with any colour vision; markers tell series apart without colour."""
+WIDEST = 6.7
+"""Inches (17 cm, the text of a page) that a figure is wide at most: printed as it is, no letter is below 6.5 points."""
 
 
 class NothingToShowError(Exception):

@@ -45,6 +45,8 @@ _COLUMNS = ["rate", "low", "high", "reason", "noise", "n_tests", "n_images", "n_
 class CaseBars:
     """A row an attack, highest mean first; a panel for what differs, the balance told apart by marker."""
 
+    title_letters = 20
+
     def prepare(self, frame: pd.DataFrame) -> pd.DataFrame:
         """One row a (panel, attack, balance); an attack that a panel lacks has an empty one."""
         rows = at_shown_strength(frame[~is_control(frame)])
@@ -73,7 +75,8 @@ class CaseBars:
             y = part["row"].to_numpy(dtype=float) + (shift if both else 0.0)
             low, high = part["low"].to_numpy(dtype=float), part["high"].to_numpy(dtype=float)
             axes.hlines(y, low, high, color=colour, lw=1.1)
-            axes.plot(part["noise"], y, "|", color=GREY, ms=8, mew=1.4, label=NOISE_NAME)
+            if part["noise"].notna().any():
+                axes.plot(part["noise"], y, "|", color=GREY, ms=8, mew=1.4, label=NOISE_NAME)
             axes.plot(part["rate"], y, marker, ms=4, color=colour, mfc=filling, label=balance)
         attack_axis(axes, frame)
         percent_x(axes, float(frame["axis_top"].iloc[0]))
@@ -86,9 +89,10 @@ class CaseBars:
         bars = "Bars: 95 % intervals about new seeds on the same images"
         bars += f"; the {bare} of {len(shown)} points without one are descriptive. " if bare else ". "
         bars = bars if bare < len(shown) else "No intervals: a description. "
+        ticks = "Grey ticks: random signs of the same norm and strength, where the attack has a norm."
+        ticks = ticks if shown["noise"].notna().any() else "No noise control stands beside."
         return (
             f"{frame['row'].nunique()} attacks at one strength each, highest mean over the cases first. Mean over "
             f"tests of: {denominator(shown['n_images'])}. Tests behind a point: {spread(shown['n_tests'])}. White box "
-            f"and shared weights left out. {bars}Grey ticks: random signs of the same norm and strength, where the "
-            f"attack has a norm.{cut_note(frame)}"
+            f"and shared weights left out. {bars}{ticks}{cut_note(frame)}"
         )

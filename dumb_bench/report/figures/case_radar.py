@@ -43,6 +43,7 @@ class CaseRadar:
     """Mean success in each case, a spoke a case and a line an attack; mathematical attacks apart from the others."""
 
     projection = "polar"
+    most_columns = 2
 
     def prepare(self, frame: pd.DataFrame) -> pd.DataFrame:
         """One row a (attack, case), at most seven attacks a panel, the highest mean first; noise beside."""
@@ -94,13 +95,15 @@ class CaseRadar:
         return None if noise.empty else success_by(noise, ["label", "setting", "case"])
 
     def draw(self, axes: Axes, frame: pd.DataFrame) -> None:
-        """Close each line that has every spoke; noise is dashed grey."""
+        """Close each line that has every spoke; noise is dashed grey; rings are named where lines are shortest."""
         spokes = str(frame["spokes"].iloc[0]).split(", ")
         angles = 2 * np.pi * np.arange(len(spokes)) / len(spokes)
         top = float(frame["axis_top"].iloc[0])
+        longest = np.zeros(len(spokes))
         for style in sorted(set(frame["style"])):
             part = frame[frame["style"] == style]
             rate = part.set_index("case")["rate"].reindex(spokes).to_numpy(dtype=float)
+            longest = np.fmax(longest, rate)
             how = look(style) | {"ms": 3.6, "lw": 1.1}
             if style < 0:
                 how = {"color": GREY, "ls": (0, (2, 1)), "lw": 1.1}
@@ -113,9 +116,11 @@ class CaseRadar:
         rings = [top / 2, top]
         axes.set_yticks(rings, ["", ""])
         box = {"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.8}
+        gap = int(np.argmin(np.maximum(np.roll(longest, 1), longest)))
+        angle = (2 * gap - 1) * np.pi / len(spokes)
         for ring in rings:
             text = f"{100 * ring:.0f} %"
-            axes.text(-np.pi / len(spokes), ring, text, fontsize=6.5, ha="center", va="center", bbox=box, zorder=5)
+            axes.text(angle, ring, text, fontsize=6.5, ha="center", va="center", bbox=box, zorder=5)
         axes.spines["polar"].set_visible(False)
         axes.grid(True)
 

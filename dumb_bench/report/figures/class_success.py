@@ -42,7 +42,7 @@ class ClassSuccess:
         number = rows["class"].astype(str)
         name = "class " + number
         if "class_name" in rows:
-            given = rows["class_name"].fillna("").astype(str)
+            given = rows["class_name"].astype(object).fillna("").astype(str)
             name = name.where(given == "", given)
         rows = rows.assign(name=name)
         rows = rows.assign(constant=_constant(rows), axis_top=top_of(rows))

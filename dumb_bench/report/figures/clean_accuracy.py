@@ -56,7 +56,7 @@ class CleanAccuracy:
 
     def size(self, frame: pd.DataFrame) -> tuple[float, float]:
         """Return width and height of a panel in inches."""
-        return panel_size(frame, plot=2.3)
+        return panel_size(frame, plot=2.3, least=1.5)
 
     def draw(self, axes: Axes, frame: pd.DataFrame) -> None:
         """One point a model, sources of training beneath each other; hollow: degenerate."""

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 PANELS = {"backwards": "gradients", "forwards": "passes", "seconds": "time"}
 _AXES = {
-    "gradients": "gradients taken for an image", "passes": "passes through the surrogate for an image",
-    "time": "seconds for an image",
+    "gradients": "gradients an image", "passes": "passes of the surrogate, an image", "time": "seconds an image",
 }  # fmt: skip
 
 

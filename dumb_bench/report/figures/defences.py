@@ -55,7 +55,7 @@ class Defences:
 
     def size(self, frame: pd.DataFrame) -> tuple[float, float]:
         """Return width and height of a panel in inches."""
-        return panel_size(frame, plot=2.0, beside=True)
+        return panel_size(frame, plot=2.0, least=0.9, beside=True)
 
     def draw(self, axes: Axes, frame: pd.DataFrame) -> None:
         """Filled: with the defence, its interval; hollow: the undefended models, a line between."""

@@ -47,7 +47,7 @@ class EffectsForest:
 
     def size(self, frame: pd.DataFrame) -> tuple[float, float]:
         """Return width and height of a panel in inches."""
-        return panel_size(frame, plot=1.5 if frame["panel"].nunique() > 2 else 2.6, beside=True)
+        return panel_size(frame, plot=1.5 if frame["panel"].nunique() > 2 else 2.6, least=0.9, beside=True)
 
     def draw(self, axes: Axes, frame: pd.DataFrame) -> None:
         """Thick: new seeds; thin: new images too; hollow and grey: not resolved; diamonds: excess over noise."""
@@ -101,4 +101,5 @@ def _words(row: Mapping[Any, Any]) -> str:
     p = row["p_holm"]
     known = p is not None and np.isfinite(p)
     text = "" if not known else "p < .001" if p < 0.001 else f"p {p:.3f}".replace("0.", ".")
+    text = "too few seeds" if known and row["reason"] else text
     return f"{text or 'descriptive'}, n {int(row['n_tests']):,}"

@@ -69,8 +69,9 @@ class HeldOutArchitectures:
     def size(self, frame: pd.DataFrame) -> tuple[float, float]:
         """Return width and height of a panel in inches."""
         longest = max(len(shorten(str(name), 24)) for name in frame["victim_architecture"].dropna())
-        plot, most = max(1.1, 0.36 * int(frame["victims"].max())), self.most_columns
-        return panel_size(frame, plot=plot, extra=0.75 + 0.06 * longest, most=most)
+        victims, most = int(frame["victims"].max()), self.most_columns
+        plot, least = max(1.1, 0.36 * victims), max(1.0, 0.33 * victims)
+        return panel_size(frame, plot=plot, least=least, extra=0.75 + 0.06 * longest, most=most)
 
     def draw(self, axes: Axes, frame: pd.DataFrame) -> None:
         """Dark is high success; the numbers are percentages."""

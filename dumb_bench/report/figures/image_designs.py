@@ -51,7 +51,7 @@ class ImageDesigns:
 
     def size(self, frame: pd.DataFrame) -> tuple[float, float]:
         """Return width and height of a panel in inches."""
-        return panel_size(frame, plot=1.9 if frame["panel"].nunique() > 2 else 2.8)
+        return panel_size(frame, plot=1.9 if frame["panel"].nunique() > 2 else 2.8, least=1.65)
 
     def draw(self, axes: Axes, frame: pd.DataFrame) -> None:
         """Filled circles: the surrogate's source; hollow squares below: the victim's; lines: intervals."""

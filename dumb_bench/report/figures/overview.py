@@ -59,6 +59,8 @@ _USED = (
 class Overview:
     """A row an attack, a panel for what differs: mean, median, quarters and the middle 90 % of its tests."""
 
+    title_letters = 20
+
     def prepare(self, frame: pd.DataFrame) -> pd.DataFrame:
         """One row a (panel, attack): the spread of the attack's tests and of the noise controls beside them."""
         shown = frame["reference"].astype(bool) & frame["counted"].astype(bool)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dumb_bench.report.figures.base import GREY, PALE, shorten
+from dumb_bench.report.figures.base import GREY, PALE, WIDEST, shorten
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 Reals = NDArray[np.float64]
 
-LONGEST = 46
-MAX_ROWS = 48
+LONGEST = 38
+MAX_ROWS = 40
 BESIDE, BESIDE_LETTERS = 1.15, 24
 """Inches and letters of the words at a row's right."""
 ROW_HEIGHT, FONT = 0.19, 7.0
@@ -31,16 +31,25 @@ def columns_of(panels: int, most: int | None = None) -> int:
 
 
 def panel_size(
-    frame: pd.DataFrame, *, plot: float, beside: bool = False, extra: float = 0.75, most: int | None = None
+    frame: pd.DataFrame,
+    *,
+    plot: float,
+    least: float,
+    beside: bool = False,
+    extra: float = 0.75,
+    most: int | None = None,
 ) -> tuple[float, float]:
     """Return width and height (inches) of a panel that draws the rows of `frame` (`row`, `place`, perhaps `panel`).
 
-    plot: width of the plot; beside: whether words stand at its right; extra: the height of title and axis.
+    plot: width of the plot, down to `least` where more panels stand side by side then; beside: whether words stand at
+    its right; extra: the height of title and axis.
     """
     panels = frame["panel"].nunique() if "panel" in frame else 1
     columns = columns_of(panels, most)
     names = max(len(shorten(str(name), LONGEST)) for name in frame["row"])
-    width = 0.4 + names * _LETTER + columns * (plot + BESIDE * beside)
+    named, words = 0.4 + names * _LETTER, BESIDE * beside
+    columns = max(1, min(columns, int((WIDEST - named) / (least + words))))
+    width = min(named + columns * (plot + words), WIDEST)
     rows = min(int(frame["place"].max()) + 1, MAX_ROWS)
     return max(3.4 if columns == 1 else 0.0, width / columns), extra + ROW_HEIGHT * rows
 
@@ -72,7 +81,7 @@ def cut_note(frame: pd.DataFrame) -> str:
 def name_rows(axes: Axes, frame: pd.DataFrame, *, bold: str = "") -> None:
     """Put the rows' names at the left, first row on top. bold: a column that says whose names stand out."""
     first = frame.drop_duplicates("place").sort_values("place")
-    axes.set_yticks(first["place"], [shorten(str(name), LONGEST) for name in first["row"]], fontsize=FONT)
+    axes.set_yticks(first["place"], _short(first["row"]), fontsize=FONT)
     if bold:  # inner panels have no visible labels
         for label, stands_out in zip(axes.get_yticklabels(), first[bold], strict=False):
             label.set_fontweight("bold" if stands_out else "normal")
@@ -80,6 +89,17 @@ def name_rows(axes: Axes, frame: pd.DataFrame, *, bold: str = "") -> None:
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", color=PALE, lw=0.4, ls=":")
     axes.spines["left"].set_visible(False)
+
+
+def _short(names: Iterable[object]) -> list[str]:
+    """Return names of at most `LONGEST` letters; those that are equal when shortened are numbered."""
+    found: list[str] = []
+    for name in names:
+        text, number = shorten(str(name), LONGEST), 2
+        while text in found:
+            text, number = f"{shorten(str(name), LONGEST - 4)} #{number}", number + 1
+        found.append(text)
+    return found
 
 
 def spans(axes: Axes, low: Any, high: Any, y: Any, **how: Any) -> None:

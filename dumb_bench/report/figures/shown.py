@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dumb_bench.report.figures.base import MARKERS, PALE, SERIES, shorten
+from dumb_bench.report.figures.base import MARKERS, PALE, SERIES, WIDEST, shorten
+from dumb_bench.report.figures.rows import columns_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,8 +119,7 @@ def in_rows(frame: pd.DataFrame, rate: str) -> pd.DataFrame:
 def rows_size(frame: pd.DataFrame, each: float = 0.19) -> tuple[float, float]:
     """Return width and height in inches of a panel with a row for each attack."""
     rows = min(frame["row"].nunique(), MAX_ATTACKS)
-    one = frame["panel"].nunique() == 1
-    return (7.0 if one else 4.6), 0.75 + each * max(rows, 2)
+    return WIDEST / columns_of(frame["panel"].nunique()), 0.75 + each * max(rows, 2)
 
 
 def attack_axis(axes: Axes, frame: pd.DataFrame) -> None:

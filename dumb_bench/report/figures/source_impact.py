@@ -50,6 +50,8 @@ _DESIGNS = {
 class SourceImpact:
     """A row an attack: success where the source is the same and where it is not; a panel for what else differs."""
 
+    title_letters = 20
+
     def prepare(self, frame: pd.DataFrame) -> pd.DataFrame:
         """One row a (panel, attack) that was scored in both cases of a pair."""
         import pandas as pd

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,7 +31,7 @@ class SuccessByCase:
     """Mean success in each case, one panel an attack (primary strength, else the largest), controls beside."""
 
     def prepare(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Keep the reference population, the attacks at their primary or largest strength, the primary one first."""
+        """Keep the reference population, attacks at the primary or largest strength: primary first, then by success."""
         control = frame["label"].astype(str).str.startswith(("sign_noise", "delta_swap of "))
         primary = frame["primary"].astype(bool)
         own = frame["label"].isin(frame.loc[primary, "label"])
@@ -42,33 +42,27 @@ class SuccessByCase:
             rows["setting"].astype(str) != "", ""
         )
         rows = rows.assign(panel=text, order=~rows["primary"].astype(bool))
-        rows = rows.sort_values(["order", "panel", "case"], kind="stable")
+        rows["mean"] = -rows["rate"].where(rows["case"] != "WB").groupby(rows["panel"]).transform("mean")
+        rows = rows.sort_values(["order", "mean", "panel", "case"], kind="stable")
         most = np.nanmax(rows[["rate", "high", "noise", "swap"]].to_numpy(dtype=float))
-        return rows[list(_COLUMNS)].assign(axis_to=min(1.0, np.ceil(most * 10 + 1) / 10)).reset_index(drop=True)
+        cases = ", ".join(case for case in CASES if case in set(rows["case"]))
+        top = min(1.0, np.ceil(most * 10 + 1) / 10)
+        return rows[list(_COLUMNS)].assign(cases=cases, axis_to=top).reset_index(drop=True)
 
     def draw(self, axes: Axes, frame: pd.DataFrame) -> None:
         """Points with intervals; hollow circles: noise; crosses: delta_swap; a square apart: white box."""
-        slots = {case: index for index, case in enumerate(CASES)} | {"WB": 8.6}
+        cases = [case for case in CASES if case in str(frame["cases"].iloc[0]).split(", ")]
+        slots: dict[str, float] = {case: index for index, case in enumerate(cases)}
+        slots["WB"] = len(cases) + (0.6 if cases else 0.0)
         x = frame["case"].map(slots).to_numpy(dtype=float)
         rate = frame["rate"].to_numpy(dtype=float)
         low, high = (frame[name].to_numpy(dtype=float) for name in ("low", "high"))
         counted = (frame["case"] != "WB").to_numpy()
-        for at in (0, 4):
-            axes.axvspan(at + 1.5, at + 3.5, color="#f4f4f4", zorder=0, lw=0)
-        axes.axvline(3.5, color=GREY, lw=0.6)
         solid = counted & np.isfinite(low)
-        error = np.clip(np.stack([rate - low, high - rate])[:, solid], 0, None)
-        axes.errorbar(
-            x[solid],
-            rate[solid],
-            error,
-            fmt="o",
-            ms=4.5,
-            color=BLUE,
-            elinewidth=1.3,
-            capsize=2.5,
-            label="attack, 95 % interval",
-        )
+        if solid.any():
+            error = np.clip(np.stack([rate - low, high - rate])[:, solid], 0, None)
+            how: dict[str, Any] = {"fmt": "o", "ms": 4.5, "color": BLUE, "elinewidth": 1.3, "capsize": 2.5}
+            axes.errorbar(x[solid], rate[solid], error, label="attack, 95 % interval", **how)
         bare = counted & ~np.isfinite(low)
         if bare.any():
             axes.plot(x[bare], rate[bare], "o", ms=4.5, mfc="white", color=BLUE, label="attack, descriptive")
@@ -89,16 +83,16 @@ class SuccessByCase:
                     label=label,
                     zorder=1.8,
                 )
-        axes.set_xlim(-0.6, 7.6)
-        axes.set_xticks(range(8), CASES)
-        if not counted.all():
-            axes.axvline(7.8, color=GREY, lw=0.6, ls=":")
-            axes.set_xlim(-0.6, 9.2)
-            axes.set_xticks([*range(8), slots["WB"]], [*CASES, "WB"])
-        axes.tick_params(axis="x", length=0)
         top = float(frame["axis_to"].iloc[0])
-        axes.text(1.5, top, "same source", ha="center", va="top", color=GREY, fontsize=7)
-        axes.text(5.6, top, "source differs", ha="center", va="top", color=GREY, fontsize=7)
+        _name_cases(axes, cases, top)
+        axes.set_xlim(-0.6, len(cases) - 0.4)
+        axes.set_xticks(range(len(cases)), cases)
+        if not counted.all():
+            if cases:
+                axes.axvline(len(cases) - 0.2, color=GREY, lw=0.6, ls=":")
+            axes.set_xlim(-0.6, slots["WB"] + 0.6)
+            axes.set_xticks([*range(len(cases)), slots["WB"]], [*cases, "WB"])
+        axes.tick_params(axis="x", length=0)
         axes.set_ylabel("success")
         percent_axis(axes, top=top)
         axes.spines["bottom"].set_color(PALE)
@@ -114,9 +108,25 @@ class SuccessByCase:
         shown = f"{kinds} attacks at one strength each" if kinds > 1 else str(frame["panel"].iloc[0])
         return (
             f"{shown}. Mean over tests of: images misclassified by the victim / images it gets right when clean "
-            f"(median {counted['n_images'].median():.0f} a test). Tests behind a point: {tests}. Grey bands: the "
-            f"architecture "
-            "differs. Odd cases: same balance, even cases: another. Points without an interval are descriptive. "
-            "WB: the "
-            "victim is the surrogate itself."
+            f"(median {counted['n_images'].median():.0f} a test). Tests behind a point: {tests}.{_lacking(frame)} Grey "
+            "bands: the architecture differs. Odd cases: same balance, even cases: another. Points without an interval "
+            "are descriptive. WB: the victim is the surrogate itself."
         )
+
+
+def _lacking(frame: pd.DataFrame) -> str:
+    missing = [case for case in CASES if case not in set(frame["case"])]
+    return f" No test has the case {', '.join(missing)}." if missing else ""
+
+
+def _name_cases(axes: Axes, cases: list[str], top: float) -> None:
+    """Mark the cases that occur: bands where the architecture differs, a line where the source begins to."""
+    for index, case in enumerate(cases):
+        if case in ("C3", "C4", "C7", "C8"):
+            axes.axvspan(index - 0.5, index + 0.5, color="#f4f4f4", zorder=0, lw=0)
+    same = sum(case < "C5" for case in cases)
+    if 0 < same < len(cases):
+        axes.axvline(same - 0.5, color=GREY, lw=0.6)
+    for text, start, count in (("same source", 0, same), ("source differs", same, len(cases) - same)):
+        if count > 1 or count == len(cases) == 1:
+            axes.text(start + (count - 1) / 2, top, text, ha="center", va="top", color=GREY, fontsize=7)

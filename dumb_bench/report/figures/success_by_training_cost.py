@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import log
 from typing import TYPE_CHECKING
 
 from dumb_bench.report.figures.base import NothingToShowError, figure, percent_axis
@@ -31,6 +32,8 @@ _MEASURES = {"epochs": "training epochs", "gradients": "training gradients"}
 class SuccessByTrainingCost:
     """Mean success of every configuration by its mean training cost, a panel for each relation and cost."""
 
+    most_columns = 2
+
     def prepare(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Keep final images of the primary attack; one row a (relation, configuration, kind of cost known)."""
         import pandas as pd
@@ -49,8 +52,7 @@ class SuccessByTrainingCost:
         """A marker for each configuration; lines join numbers of samples."""
         draw_series(axes, frame, "cost")
         axes.set_xscale("log")
-        costs = sorted(set(frame["cost"]))
-        shown = costs[:: -(-len(costs) // MAX_TICKS)]
+        shown = _spaced(sorted(value for value in set(frame["cost"]) if value > 0))
         axes.set_xticks(shown, [amount(value) for value in shown])
         axes.minorticks_off()
         axes.set_xlabel(f"{frame['measure'].iloc[0]} (log)")
@@ -64,6 +66,15 @@ class SuccessByTrainingCost:
             "Lines join the numbers of samples of one posterior and recipe. Bars: 95 % intervals for new seeds on the "
             "same images."
         )
+
+
+def _spaced(costs: list[float]) -> list[float]:
+    """Return costs that stand apart on a logarithmic axis, the lowest first: at most `MAX_TICKS` and one."""
+    shown = costs[:1]
+    for value in costs[1:]:
+        if log(value / shown[-1]) > log(costs[-1] / costs[0]) / MAX_TICKS:
+            shown.append(value)
+    return shown
 
 
 def _short(relations: pd.Series) -> pd.Series:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dumb_bench.report.figures.base import GREY, INK, NothingToShowError, balance_order, figure, shorten
+from dumb_bench.report.figures.base import GREY, INK, WIDEST, NothingToShowError, balance_order, figure, shorten
 from dumb_bench.report.figures.shown import one_primary, told_apart
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ _HELD = ("task", "delivery", "surrogate_samples", "surrogate_aggregation", "surr
 """Columns in which the pairs shown agree with the reference population, so that a pair is one condition."""
 _ROLES = ("surrogate", "victim")
 MAX_SIDE = 96
+LEAST_NAMED = 0.105
+"""Inches of a cell that a name of 6.5 points needs."""
 MAX_NAMED = 40
 """Up to so many models a side each has its name, beyond only groups of a source and an architecture."""
 
@@ -72,6 +74,21 @@ def _names(pairs: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return found
 
 
+def _measures(frame: pd.DataFrame) -> tuple[dict[str, float], float]:
+    """Return the inches of each role's names, and of a cell: no figure is wider than `WIDEST`."""
+    sides = {role: min(int(frame[f"{role}_place"].max()) + 1, MAX_SIDE) for role in _ROLES}
+    letters = {role: int((frame[f"{role}_group"] + frame[f"{role}_name"]).map(len).max()) + 4 for role in _ROLES}
+    names = {role: 0.4 + 0.055 * count for role, count in letters.items()}
+    room = (WIDEST - names["surrogate"] - 0.9) / sides["victim"]
+    return names, min(0.21 if max(sides.values()) <= MAX_NAMED else 0.075, room)
+
+
+def _each_named(frame: pd.DataFrame) -> bool:
+    """Return whether every model has its name: few enough, and cells high enough for letters."""
+    most = max(int(frame[f"{role}_place"].max()) + 1 for role in _ROLES)
+    return most <= MAX_NAMED and _measures(frame)[1] >= LEAST_NAMED
+
+
 def _sortable(value: object) -> tuple[int, object]:
     """Return a key: numbers before text, the plain value of an axis before the others."""
     if isinstance(value, int | float | np.number | tuple):
@@ -114,9 +131,7 @@ class SurrogateVictimMatrix:
     def size(self, frame: pd.DataFrame) -> tuple[float, float]:
         """Return width and height in inches: cells about square beside the names."""
         wide, high = (min(int(frame[f"{role}_place"].max()) + 1, MAX_SIDE) for role in ("victim", "surrogate"))
-        cell = 0.21 if max(wide, high) <= MAX_NAMED else 0.075
-        letters = {role: int((frame[f"{role}_group"] + frame[f"{role}_name"]).map(len).max()) + 4 for role in _ROLES}
-        names = {role: 0.4 + 0.055 * count for role, count in letters.items()}
+        names, cell = _measures(frame)
         return max(3.6, names["surrogate"] + 0.9 + cell * wide), max(2.2, names["victim"] + 0.2 + cell * high)
 
     def draw(self, axes: Axes, frame: pd.DataFrame) -> None:
@@ -125,6 +140,7 @@ class SurrogateVictimMatrix:
 
         frame = frame[(frame["surrogate_place"] < MAX_SIDE) & (frame["victim_place"] < MAX_SIDE)]
         high, wide = (int(frame[f"{role}_place"].max()) + 1 for role in _ROLES)
+        named = _each_named(frame)
         values = np.full((high, wide), np.nan)
         values[frame["surrogate_place"], frame["victim_place"]] = frame["rate"]
         top = max(0.1, float(np.ceil(10 * np.nanmax(values)) / 10))
@@ -137,14 +153,14 @@ class SurrogateVictimMatrix:
             own["victim_place"],
             own["surrogate_place"],
             "o",
-            ms=2.6 if max(wide, high) <= MAX_NAMED else 1.0,
+            ms=2.6 if named else 1.0,
             color="#e69f00",
             mec="white",
             mew=0.4,
         )
         for role, axis, line in (("surrogate", axes.yaxis, axes.axhline), ("victim", axes.xaxis, axes.axvline)):
             models = frame.drop_duplicates(f"{role}_place").sort_values(f"{role}_place")
-            self._label(axis, role, models, line, max(wide, high) <= MAX_NAMED)
+            self._label(axis, role, models, line, named)
         axes.xaxis.set_tick_params(rotation=90)
         axes.tick_params(length=0)
         axes.set_xlabel("victim", labelpad=4)
@@ -157,7 +173,7 @@ class SurrogateVictimMatrix:
 
     @staticmethod
     def _label(axis: Axis, role: str, models: pd.DataFrame, line: object, named: bool) -> None:
-        """Part groups by lines; name each model, with its group at the group's first, or the groups alone."""
+        """Part groups by lines; name each model, with its group at the group's first; of many only the kinds."""
         keys = list(models[[f"{role}_{key}" for key in _GROUP]].astype(str).itertuples(index=False, name=None))
         groups, names = list(models[f"{role}_group"]), list(models[f"{role}_name"])
         starts = [place for place in range(len(keys)) if place == 0 or keys[place] != keys[place - 1]]
@@ -174,9 +190,14 @@ class SurrogateVictimMatrix:
             texts = [text.rstrip() for text in texts]
             axis.set_ticks(range(len(names)), texts, fontsize=6.5)
             return
-        ends = [*starts[1:], len(keys)]
-        middles = [(start + end - 1) / 2 for start, end in zip(starts, ends, strict=True)]
-        axis.set_ticks(middles, [groups[start] for start in starts], fontsize=6.5)
+        vary = [key for key in more if models[key].nunique() > 1]
+        texts = ["  ".join(shorten(str(value), 20) for value in row) for row in models[vary].to_numpy()]
+        runs = [at for at in range(len(keys)) if at in starts or texts[at] != texts[at - 1]]
+        runs = runs if len(runs) <= MAX_NAMED else starts
+        ends = [*runs[1:], len(keys)]
+        middles = [(start + end - 1) / 2 for start, end in zip(runs, ends, strict=True)]
+        named_runs = [("   ".join([groups[at]] * (at in starts) + [texts[at]] * bool(texts[at]))) for at in runs]
+        axis.set_ticks(middles, named_runs if runs is not starts else [groups[at] for at in starts], fontsize=6.5)
 
     def caption(self, frame: pd.DataFrame) -> str:
         """Say what a cell is, its denominator and how much is shown."""

@@ -66,7 +66,7 @@ class Tdee:
 
     def size(self, frame: pd.DataFrame) -> tuple[float, float]:
         """Return width and height of a panel in inches."""
-        return panel_size(frame, plot=1.75, extra=1.0 + 0.19 * BAND, most=self.most_columns)
+        return panel_size(frame, plot=1.75, least=1.0, extra=1.0 + 0.19 * BAND, most=self.most_columns)
 
     def draw(self, axes: Axes, frame: pd.DataFrame) -> None:
         """Filled: with an interval; hollow: descriptive; a line to the side is open; an arrow lies off the curve."""
@@ -129,7 +129,7 @@ def _look(mark: int) -> tuple[str, str]:
 
 def _end(rows: pd.DataFrame, name: str, left: float, right: float) -> pd.Series:
     """Return where an interval ends: at a side where it is open, NaN where there is none."""
-    word = rows[f"{name}_text"].fillna("").astype(str).str[:5]
+    word = rows[f"{name}_text"].astype(object).fillna("").astype(str).str[:5]
     return rows[name].astype(float).mask(word == "below", left).mask(word == "above", right)
 
 

@@ -98,6 +98,6 @@ class TuningHistory:
             f"{cells['panel'].nunique()} attacks, {cells['surrogate_id'].nunique()} surrogates, {len(cells)} cells; a "
             f"thin line is one surrogate (of more than {MAX_LINES}: the middle 90 %), the thick one the median. Solid: "
             f"images fooled / images right when clean (median {cells['n_surrogate_correct'].median():.0f}), both on "
-            "the surrogate, on images of the tuning split that are never scored. Dashed: mean SSIM. Rings: the "
+            "the surrogate, on the images that strengths are chosen on. Dashed: mean SSIM. Rings: the "
             f"strengths chosen among those with a mean SSIM above {levels}.{none} No intervals: a description."
         )

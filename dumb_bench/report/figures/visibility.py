@@ -86,11 +86,12 @@ class Visibility:
         """Say the measures, the denominator and n."""
         attacks = frame[frame["role"] == "attack"]
         lines = attacks["style"].nunique()
+        noise = " Grey dashes: random signs of a given norm." if (frame["role"] == "noise").any() else ""
         cut = f" Drawn: the {MAX_SERIES} with the highest success; the CSV has all." if lines > MAX_SERIES else ""
         return (
             f"{lines} attacks, a point a strength (a tuned one: its mean over surrogates), a line joins an attack's "
             f"strengths. Success: mean over tests of {denominator(attacks['n_images'])}, all cases pooled, white box "
             f"left out. SSIM and norm: mean over {spread(attacks['n_sets'])} adversarial sets of the mean over all "
-            "images, as delivered. Grey dashes: random signs of a given norm. Tests behind a point: "
+            f"images, as delivered.{noise} Tests behind a point: "
             f"{spread(attacks['n_tests'])}. No intervals: a description.{cut}"
         )
