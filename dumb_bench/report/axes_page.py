@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dumb_bench.report.wording import bounds, points
+from dumb_bench.report.wording import bounds, contrast_name, points
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +28,7 @@ def _row(row: dict[Any, Any]) -> dict[str, Any]:
     }
     verdict = "resolved" if row["resolved"] else "descriptive" if row["low"] != row["low"] else "not resolved"
     return {
-        "label": f"{row['label']} at {row['setting']}".removesuffix(" at "), "axis": row["axis"], "level": row["level"],
+        "label": contrast_name(str(row["label"]), str(row["setting"])), "axis": row["axis"], "level": row["level"],
         "primary": bool(row["primary"]), "effect": points(row["effect"], sign=True),
         "interval": bounds(row["low"], row["high"], sign=True),
         "images": bounds(row["images_low"], row["images_high"], sign=True), "verdict": verdict,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dumb_bench.report.wording import bounds, points
+from dumb_bench.report.wording import bounds, contrast_name, points
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +38,7 @@ def _of_contrast(primary: pd.DataFrame, declared: str | None) -> list[str]:
     if primary.empty:
         return []
     first = primary.iloc[0]
-    what = f"{first['label']} at {first['setting']}".removesuffix(" at ")
+    what = contrast_name(str(first["label"]), str(first["setting"]))
     kind = "the declared contrast" if declared else "exploratory: no contrast was declared"
     bare = primary[primary["low"].isna()]
     if len(bare) == len(primary):

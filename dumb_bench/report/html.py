@@ -13,7 +13,7 @@ from dumb_bench.report.effects import holm
 from dumb_bench.report.findings import findings
 from dumb_bench.report.groups import parse_primary
 from dumb_bench.report.limits import cannot_tell, cells, provenance, size
-from dumb_bench.report.wording import bounds, points
+from dumb_bench.report.wording import bounds, contrast_name, points
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,7 +120,7 @@ def effects_table(summary: pd.DataFrame) -> dict[str, Any]:
         }
         for row in primary.to_dict("records")
     ]
-    name = f"{primary['label'].iloc[0]} at {primary['setting'].iloc[0]}".removesuffix(" at ") if rows else ""
+    name = contrast_name(str(primary["label"].iloc[0]), str(primary["setting"].iloc[0])) if rows else ""
     return {"rows": rows, "name": name, "claims": claims(primary)}
 
 

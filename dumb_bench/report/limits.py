@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
+from dumb_bench.power import MIN_SEEDS
 from dumb_bench.report.effects import ONE_SEED
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ def cannot_tell(results: Results, tests: pd.DataFrame, summary: pd.DataFrame) ->
             else:
                 texts.append(
                     f"Each cell of {role}s holds {count} seeds; intervals speak about new seeds, nothing else."
+                    + (f" With fewer than {MIN_SEEDS} no effect is called resolved." if low < MIN_SEEDS else "")
                 )
         reasons = summary.loc[summary["case"] != "WB", "reason"]
         bare = int((reasons.fillna("") != "").sum())

@@ -12,7 +12,7 @@ from dumb_bench.report.gains import EQUAL_EPOCHS, SAME_RECIPE
 from dumb_bench.report.html import MAX_ROWS
 from dumb_bench.report.posteriors import CONFIGURATION, not_stored
 from dumb_bench.report.study import FILES, Shown, Study, write_latex
-from dumb_bench.report.wording import bounds, points
+from dumb_bench.report.wording import bounds, contrast_name, points
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +52,7 @@ def section(studied: Study, folder: Path) -> dict[str, Any]:
     place = shown.iloc[0]
     return {
         **found,
-        "name": f"{place['label']} at {place['setting']}".removesuffix(" at "),
+        "name": contrast_name(str(place["label"]), str(place["setting"])),
         "notes": [text for text in (note,) if text],
         "claims": claims(gains),
         "tables": [_on_page(table) for table in tables],

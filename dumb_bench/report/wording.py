@@ -16,3 +16,10 @@ def points(value: float, *, sign: bool = False) -> str:
 def bounds(low: float, high: float, *, sign: bool = False) -> str:
     """Return an interval in percent; empty where there is none."""
     return f"[{points(low, sign=sign)}, {points(high, sign=sign)}]" if np.isfinite(low) else ""
+
+
+def contrast_name(label: str, setting: str) -> str:
+    """Return an attack with its strength: `pgd at 8/255`, `pgd (strengths tuned)`, `grey_scale`."""
+    if setting == "tuned":
+        return f"{label} (strengths tuned)"
+    return f"{label} at {setting}" if setting else label
