@@ -16,7 +16,7 @@ from minigrid import Ended, files_below, mini_grid
 from pyarrow import fs
 
 import dumb_bench
-from dumb_bench import cli
+from dumb_bench import draw
 from dumb_bench.catalogue import Catalogue
 from dumb_bench.errors import InputError
 from dumb_bench.grid_file import parse_grid
@@ -160,7 +160,7 @@ def test_a_crash_shows_no_secret(
     def crash(*arguments: object) -> None:
         raise RuntimeError("s3://me:Pl4nted@bucket")
 
-    monkeypatch.setattr(cli, "_draw", crash)
+    monkeypatch.setattr(draw, "draw", crash)
     ended = command("report", tmp_path)
     assert ended.code == 1
     assert "Traceback" in ended.err and "RuntimeError: s3://***@bucket" in ended.err
