@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import NamedTuple
@@ -11,6 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+
+from dumb_bench.generators import forked, reseed
+from dumb_bench.spec import FAST
 
 BATCH = 128
 """Images a forward pass when scoring. Part of the protocol: another batch size may change the last bit of a logit."""
@@ -21,6 +24,23 @@ MOST_HALVINGS = 4
 _halvings: ContextVar[int] = ContextVar("halvings", default=0)
 
 Labels = npt.NDArray[np.int64]
+
+FAST_BATCHES: dict[str, tuple[tuple[int, int], ...]] = {
+    "cpu": ((64, 128), (128, 32), (1024, 16)),
+    "cuda": ((64, 1024), (128, 512), (1024, 256)),
+}
+"""By device: (side in pixels up to which it holds, images a pass) of `numerics = "fast"`.
+
+Measured by `benchmarks/batch_sizes.py`; never found at run time, since logits depend on it in their last bits.
+"""
+
+
+def batch_for(images: Tensor, numerics: str) -> int:
+    """Return how many images (N, C, H, W) a pass takes when scoring."""
+    if numerics != FAST:
+        return BATCH
+    table = FAST_BATCHES["cuda" if images.is_cuda else "cpu"]
+    return next((batch for side, batch in table if max(images.shape[2:]) <= side), table[-1][1])
 
 
 @contextmanager
@@ -37,15 +57,15 @@ def halved(times: int) -> Iterator[None]:
         _halvings.reset(token)
 
 
-def reduced_batch() -> int | None:
-    """Return the images of a batch inside `halved`; None where batches are as ever."""
-    return BATCH >> _halvings.get() if _halvings.get() else None
+def reduced_batch(whole: int = BATCH) -> int | None:
+    """Return the images of a batch inside `halved`, `whole` elsewhere; None where batches are as ever."""
+    return max(whole >> _halvings.get(), 1) if _halvings.get() else None
 
 
-def _batch_of(network: nn.Module, image: Tensor) -> int:
-    """Return the images of one forward pass."""
+def _batch_of(network: nn.Module, image: Tensor, whole: int) -> int:
+    """Return the images of one forward pass. whole: those where memory suffices."""
     times = _halvings.get()
-    return BATCH if times == 0 or _draws(network, image) else BATCH >> times
+    return whole if times == 0 or _draws(network, image) else max(whole >> times, 1)
 
 
 def _draws(network: nn.Module, image: Tensor) -> bool:
@@ -56,27 +76,26 @@ def _draws(network: nn.Module, image: Tensor) -> bool:
     return not torch.equal(before, generator.get_state())
 
 
-def logits_of(network: nn.Module, images: Tensor, seed: int = 0) -> Tensor:
-    """Return the logits (N, K) float32 of images (N, C, H, W) in [0, 1], in batches of 128 (fewer inside `halved`).
+def logits_of(network: nn.Module, images: Tensor, seed: int = 0, batch: int = BATCH) -> Tensor:
+    """Return the logits (N, K) float32 of images (N, C, H, W) in [0, 1], in batches (smaller ones inside `halved`).
 
     A stochastic network (MC-dropout) draws from PyTorch's global generator, set to the seed meanwhile: clean and
     attacked images of one order meet the same draws.
     """
-    devices = [images.device] if images.device.type == "cuda" else []
-    with torch.inference_mode(), torch.random.fork_rng(devices=devices):
-        batch = _batch_of(network, images[:1])
-        torch.manual_seed(seed)
+    with torch.inference_mode(), forked(images.device):
+        batch = _batch_of(network, images[:1], batch)
+        reseed(seed, images.device)
         return torch.cat([network(images[start : start + batch]) for start in range(0, len(images), batch)]).float()
 
 
-def mean_logits_of(networks: tuple[nn.Module, ...], images: Tensor, seed: int = 0) -> Tensor:
+def mean_logits_of(networks: Sequence[nn.Module], images: Tensor, seed: int = 0, batch: int = BATCH) -> Tensor:
     """Return the mean over weight samples of the logits: how a victim with several samples answers.
 
     seed: of the first; those of the others follow it.
     """
-    total = logits_of(networks[0], images, seed)
+    total = logits_of(networks[0], images, seed, batch)
     for number, network in enumerate(networks[1:], 1):
-        total = total + logits_of(network, images, seed + number)
+        total = total + logits_of(network, images, seed + number, batch)
     return total if len(networks) == 1 else total / len(networks)
 
 

@@ -143,10 +143,15 @@ class Checkpoint(_Table):
 
 
 class Grid(_Table):
-    """A whole grid file."""
+    """A whole grid file.
+
+    numerics: how networks are executed when they are attacked and scored: `exact`, as trained; `fast`, rebuilt (the
+    same function but for rounding), with victims asked in bfloat16 where that cannot change a label.
+    """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=80)]
     task: Axis[Name]
+    numerics: Literal["exact", "fast"] = "exact"
     tasks: dict[Name, TaskTable] = {}
     models: ModelAxes
     surrogates: Blocks[SurrogateAxes] = [SurrogateAxes()]

@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -93,6 +93,8 @@ def delivery_id(delivery: Plugin) -> str:
 
 POINT = Plugin("point")
 NONE = Plugin("none")
+EXACT, FAST = "exact", "fast"
+"""The values of `numerics`: networks executed as they were trained, or rebuilt for speed."""
 
 UNKNOWN = "unknown"
 """What a model's columns say where nobody knows: of a user's own checkpoint."""
@@ -239,11 +241,13 @@ class TuningSpec:
     attack: AttackSpec
     tune: TuneSpec
     images: ImagesSpec
+    numerics: str = EXACT
 
     @cached_property
     def id(self) -> str:
         """The choice's id."""
-        return digest({"surrogate": self.surrogate.id, "attack": self.attack, "tune": self.tune, "images": self.images})
+        made = {"surrogate": self.surrogate.id, "attack": self.attack, "tune": self.tune, "images": self.images}
+        return digest(made if self.numerics == EXACT else {**made, "numerics": self.numerics})
 
 
 @dataclass(frozen=True)
@@ -258,7 +262,7 @@ class SetSpec:
     attack: AttackSpec
     images: ImagesSpec
     control: str = ""
-    numerics: str = field(default="exact")
+    numerics: str = EXACT
 
     @cached_property
     def id(self) -> str:

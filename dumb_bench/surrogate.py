@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dumb_bench.errors import InputError, unknown
+from dumb_bench.generators import forked
 
 
 def mean_logits(outputs: list[Tensor]) -> Tensor:
@@ -142,8 +143,7 @@ def _saved_bytes(network: nn.Module, images: Tensor, own: Mapping[int, int]) -> 
             kept.append(tensor.detach())  # as long as it is held, no other tensor can have its address
         return tensor.detach()
 
-    devices = [images.device] if images.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+    with forked(images.device), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         network(images.detach().clone().requires_grad_(True))
     return sum(held.values())
 

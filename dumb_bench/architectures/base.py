@@ -71,12 +71,16 @@ class Preprocessed(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (N, C, H, W) in [0, 1] to logits (N, K)."""
+        logits: Tensor = self.network(self.prepared(images))
+        return logits
+
+    def prepared(self, images: Tensor) -> Tensor:
+        """Return images (N, C, H, W) in [0, 1] resized and normalised, as the inner network takes them."""
         if self.side is not None and images.shape[-2:] != (self.side, self.side):
             images = nn.functional.interpolate(
                 images, size=(self.side, self.side), mode="bilinear", align_corners=False, antialias=True
             )
-        logits: Tensor = self.network((images - self.mean) / self.std)
-        return logits
+        return (images - self.mean) / self.std
 
 
 def head_of(network: nn.Module) -> str:

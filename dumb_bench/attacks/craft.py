@@ -21,6 +21,7 @@ from dumb_bench.attacks.base import AttackInfo
 from dumb_bench.attacks.recording import Iterate, recording
 from dumb_bench.catalogue import Entry, all_params
 from dumb_bench.errors import AttackError
+from dumb_bench.generators import forked_and_seeded
 from dumb_bench.perturbation import TOLERANCE, norm_of, project
 from dumb_bench.seeding import derive_seed
 from dumb_bench.surrogate import Cost, LockedSurrogate
@@ -51,11 +52,9 @@ class Crafted(NamedTuple):
 def seeded(seed: int, device: torch.device) -> Iterator[torch.Generator]:
     """Seed Python's, NumPy's and torch's global generators and yield a fresh one; put the global ones back after."""
     python_state, numpy_state = random.getstate(), np.random.get_state()
-    cuda = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=cuda):
+    with forked_and_seeded(seed, device):
         random.seed(seed)
         np.random.seed(seed % 2**32)
-        torch.manual_seed(seed)
         try:
             yield torch.Generator(device=device).manual_seed(seed)
         finally:

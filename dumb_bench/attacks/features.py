@@ -18,6 +18,7 @@ from dumb_bench.architectures.base import is_residual
 from dumb_bench.attacks.base import Surrogate
 from dumb_bench.attacks.gradients import Objective, View
 from dumb_bench.errors import InputError
+from dumb_bench.generators import forked
 
 ACTIVATIONS = (
     nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish,
@@ -126,8 +127,7 @@ def feature_layers(network: nn.Module, image_shape: tuple[int, int, int]) -> tup
     modes = [(module, module.training) for module in network.modules()]
     network.eval()
     try:
-        forked = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
-        with forked, torch.no_grad(), _Hooks([network]) as hooks:
+        with forked(device), torch.no_grad(), _Hooks([network]) as hooks:
             network(torch.zeros(1, *image_shape, device=device))
             found = hooks.take()[0]
     finally:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dumb_bench.generators import forked_and_seeded
 from dumb_bench.surrogate import LockedSurrogate, StateSnapshot
 
 SIDE = 32
@@ -79,8 +80,7 @@ def _fitted(classes: int, channels: int, side: int, seed: int) -> SmallNetwork:
     It must weigh small differences heavily, so that its gradients live.
     """
     images, labels = random_images(classes, channels, side)
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(seed)
+    with forked_and_seeded(seed, torch.device("cpu")), torch.no_grad():
         network = SmallNetwork(channels, classes)
         for _ in range(50):
             network(images)  # for BatchNorm's statistics

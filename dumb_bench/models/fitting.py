@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dumb_bench.defences.base import Course, Defence
+from dumb_bench.generators import forked_and_seeded
 from dumb_bench.models.augmentation import crop_and_flip
 from dumb_bench.models.execution import Steps
 from dumb_bench.posteriors.base import (
@@ -77,9 +78,7 @@ class EarlyStopping:
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Seed PyTorch's global generators (CPU, and the device's) inside the block and restore them after."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
+    with forked_and_seeded(seed, device):
         yield
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -16,14 +17,14 @@ from dumb_bench.attacks.base import AttackInfo
 from dumb_bench.attacks.craft import Crafted, budget_norm, craft, delta_swap
 from dumb_bench.catalogue import Entry, all_params
 from dumb_bench.errors import AttackError
-from dumb_bench.evaluation import count, margins_of, reduced_batch
+from dumb_bench.evaluation import batch_for, count, margins_of, reduced_batch
 from dumb_bench.perturbation import l2, linf, ssim
 from dumb_bench.relation import relate
 from dumb_bench.runner.kept_sets import form_of, keep, load, there
 from dumb_bench.runner.machine import hardware, host, library_versions
 from dumb_bench.runner.slot_state import ImageSet, SlotState, labels_of
 from dumb_bench.runner.units import AttackUnit, Wanted
-from dumb_bench.spec import AttackSpec, ImagesSpec, ModelSpec, SurrogateSpec, to_json
+from dumb_bench.spec import FAST, AttackSpec, ImagesSpec, ModelSpec, SurrogateSpec, to_json
 from dumb_bench.store.rows import as_table
 
 
@@ -51,7 +52,7 @@ def run_attack(unit: AttackUnit, state: SlotState) -> dict[str, pa.Table]:
     seed_key = seed_key_of(spec.surrogate, spec.attack, spec.images, settings)
     at = {strength: [item for item in unit.wanted if item.strength == strength] for strength in
           dict.fromkeys(item.strength for item in unit.wanted)}  # fmt: skip
-    surrogate = state.surrogate(spec.surrogate) if spec.surrogate else None
+    surrogate = state.surrogate(spec.surrogate, spec.numerics) if spec.surrogate else None
     batch = min(spec.attack.chunk, len(images.images))
     memory = surrogate.memory_bytes(images.images[:1], batch) if surrogate else None
     steps = sorted({item.step for item in unit.wanted if item.step is not None})
@@ -87,6 +88,8 @@ def run_attack(unit: AttackUnit, state: SlotState) -> dict[str, pa.Table]:
             if not stored:
                 row = _attack_row(item, common, form, delivered, images, answer, sha256, state, entry.info)
                 rows["attacks"].append({**row, "memory_bytes": memory})
+            if spec.numerics == FAST:
+                delivered = delivered.to(memory_format=torch.channels_last)
             for victim, test_id in zip(item.victims, item.test_ids, strict=True):
                 test, prediction = _score(item, common, victim, test_id, images, delivered, answer, state)
                 rows["tests"].append(test)
@@ -123,8 +126,9 @@ def _ask(item: Wanted, images: ImageSet, delivered: Tensor, state: SlotState) ->
     surrogate = item.set.surrogate
     if surrogate is None:
         return _Answer(None, None, None, None, None)
-    clean = labels_of(state.own_logits(surrogate, state.deliver(images.images, item.delivery.name)))
-    logits = state.own_logits(surrogate, delivered)
+    numerics = item.set.numerics
+    clean = labels_of(state.own_logits(surrogate, state.deliver(images.images, item.delivery.name), numerics))
+    logits = state.own_logits(surrogate, delivered, numerics)
     predictions = labels_of(logits)
     correct = clean == images.truth
     loss = float(functional.cross_entropy(logits.double(), images.labels))
@@ -214,10 +218,10 @@ def _score(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Score one victim: a row of `tests` and one of `predictions`."""
     spec = item.set
-    logits = state.answer(victim, spec.images.source, delivered)
+    logits, rescored = state.scored(victim, spec.images, delivered, spec.numerics)
     predictions = labels_of(logits)
-    raw = state.clean_labels(victim, spec.images, "float32")
-    clean = state.clean_labels(victim, spec.images, item.delivery.name)
+    raw = state.clean_labels(victim, spec.images, "float32", spec.numerics)
+    clean = state.clean_labels(victim, spec.images, item.delivery.name, spec.numerics)
     aim = images.targets if spec.attack.targeted else None
     counts = count(images.truth, raw, clean, predictions, state.classes(spec.images.task), aim)
     columns = {key: value for key, value in victim.columns.items() if key != "params"}
@@ -234,7 +238,8 @@ def _score(
         "control": bool(spec.control) or spec.attack_name in ("identity", "sign_noise"),
         "copied": False,
         "numerics": spec.numerics,
-        "scoring_batch": reduced_batch(),
+        "scoring_batch": reduced_batch(batch_for(delivered, spec.numerics)),
+        "n_rescored": rescored,
     }
     if spec.surrogate is not None:
         members = spec.surrogate.models

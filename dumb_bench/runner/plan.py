@@ -225,6 +225,15 @@ def _sets(
     tunings: dict[str, TuningSpec],
 ) -> Iterator[PlannedSet]:
     rule = grid.images.source
+
+    def tuning(item: PlannedAttack, surrogate: SurrogateSpec) -> str:
+        """Note that an attack's strength is chosen for a surrogate, on its own source; return the choice's id."""
+        assert item.tune is not None
+        own = tuning_images(surrogate, item.tune_images, catalogue)
+        spec = TuningSpec(surrogate, item.spec, item.tune, own, grid.numerics)
+        tunings[spec.id] = spec
+        return spec.id
+
     for source in sources_attacked(grid, task, surrogates, victims, catalogue):
         own = (source, Plugin(UNKNOWN))
         images = ImagesSpec(task.name, source, grid.images.per_class)
@@ -238,36 +247,27 @@ def _sets(
         for item in [*controls_of(attacks, catalogue), *(each for each in attacks if each.info.uses == "nothing")]:
             if not fits(item, images, catalogue, refused):
                 continue
-            free = SetSpec(None, item.spec, images)
+            free = SetSpec(None, item.spec, images, numerics=grid.numerics)
             if item.strengths:
                 yield PlannedSet(free, item.strengths, facing, everyone)
             if item.tune is not None:
-                names = tuple(_tuning(item, surrogate, catalogue, tunings) for surrogate in holders)
+                names = tuple(tuning(item, surrogate) for surrogate in holders)
                 yield PlannedSet(free, item.tune.over, facing, everyone, names)
         for item in attacks:
             if item.info.uses == "nothing":
                 continue
             able = list(with_features(item, holders, catalogue, refused))
             for surrogate in able:
-                spec = SetSpec(surrogate, item.spec, images)
+                spec = SetSpec(surrogate, item.spec, images, numerics=grid.numerics)
                 swapped = dataclasses.replace(spec, control="delta_swap")
                 for each in (spec, swapped):
                     if item.strengths:
                         steps = () if each.control else item.steps
                         yield PlannedSet(each, item.strengths, facing, (surrogate.id,), steps=steps)
                     if item.tune is not None:
-                        name = _tuning(item, surrogate, catalogue, tunings)
+                        name = tuning(item, surrogate)
                         yield PlannedSet(each, item.tune.over, facing, (surrogate.id,), (name,))
             if item.tune is not None and item.norm is not None and able:
-                names = tuple(_tuning(item, surrogate, catalogue, tunings) for surrogate in able)
-                noise = SetSpec(None, tuned_noise(item.norm, catalogue), images)
+                names = tuple(tuning(item, surrogate) for surrogate in able)
+                noise = SetSpec(None, tuned_noise(item.norm, catalogue), images, numerics=grid.numerics)
                 yield PlannedSet(noise, item.tune.over, facing, tuple(each.id for each in able), names)
-
-
-def _tuning(item: PlannedAttack, surrogate: SurrogateSpec, catalogue: Catalogue, tunings: dict[str, TuningSpec]) -> str:
-    """Note that an attack's strength is chosen for a surrogate, on its own source; return the choice's id."""
-    assert item.tune is not None
-    images = tuning_images(surrogate, item.tune_images, catalogue)
-    spec = TuningSpec(surrogate, item.spec, item.tune, images)
-    tunings[spec.id] = spec
-    return spec.id

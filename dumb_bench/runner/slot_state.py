@@ -14,12 +14,13 @@ from dumb_bench.data.base import Split
 from dumb_bench.data.images import attacked_images, clean_test_images, targets_of
 from dumb_bench.data.tasks import task_named
 from dumb_bench.defences.composition import defence_of
-from dumb_bench.evaluation import Labels, mean_logits_of
+from dumb_bench.evaluation import Labels, batch_for, mean_logits_of
+from dumb_bench.models.half_scoring import Halves, ask, tolerance_of
 from dumb_bench.models.parts import Makeup, makeup
 from dumb_bench.models.training import training_images
 from dumb_bench.runner.stored_parts import StoredParts
 from dumb_bench.seeding import derive_seed
-from dumb_bench.spec import NONE, ImagesSpec, ModelSpec, Plugin, SurrogateSpec
+from dumb_bench.spec import EXACT, FAST, NONE, ImagesSpec, ModelSpec, Plugin, SurrogateSpec
 from dumb_bench.store.store import Store
 from dumb_bench.surrogate import LockedSurrogate
 
@@ -49,6 +50,13 @@ def as_images(split: Split, device: torch.device, classes: int) -> ImageSet:
     return ImageSet(images, labels, split.labels, targets_of(split, classes), split.ids)
 
 
+class Scored(NamedTuple):
+    """A victim's answer. logits: (N, K). rescored: images asked again in float32; None where all were."""
+
+    logits: Tensor
+    rescored: int | None
+
+
 class SlotState:
     """The warm state of one slot.
 
@@ -64,7 +72,9 @@ class SlotState:
         self._tests: dict[tuple[str, Plugin], ImageSet] = {}
         self.parts = StoredParts(store, catalogue, self.device)
         self._makeups: dict[str, Makeup] = {}
-        self._clean: dict[tuple[str, ImagesSpec, str], Labels] = {}
+        self._clean: dict[tuple[str, ImagesSpec, str, str], Labels] = {}
+        self._halves = Halves()
+        self._tolerances: dict[tuple[str, ImagesSpec], float] = {}
         self._training_ids: dict[str, frozenset[tuple[str, str]]] = {}
 
     def image_set(self, spec: ImagesSpec) -> ImageSet:
@@ -91,25 +101,53 @@ class SlotState:
         delivered: Tensor = self.catalogue.get("deliveries", delivery).call(images)
         return delivered
 
-    def model(self, spec: ModelSpec) -> tuple[nn.Module, ...]:
+    def model(self, spec: ModelSpec, numerics: str = EXACT) -> tuple[nn.Module, ...]:
         """Return a stored model's networks, inside its defence.
 
         Raises:
             DamagedFileError: weights are missing or damaged; `path` is the part's id.
         """
-        bare = [
-            network for share in self.makeup(spec).shares for network in self.parts.loaded(share.part).chosen(share)
-        ]
+        loaded = self.parts.fast if numerics == FAST else self.parts.loaded
+        bare = [network for share in self.makeup(spec).shares for network in loaded(share.part).chosen(share)]
         defence = defence_of(spec.defence, self.catalogue)
         around = {id(network): defence.wrap(network) for network in bare}
         return tuple(around[id(network)].eval().requires_grad_(False) for network in bare)
 
-    def answer(self, spec: ModelSpec, source: Plugin, images: Tensor) -> Tensor:
+    def answer(self, spec: ModelSpec, source: Plugin, images: Tensor, numerics: str = EXACT) -> Tensor:
         """Return a model's logits (N, K) for images of a source, clean or attacked, in the order of its test split.
 
         A defence that draws random numbers draws the same for an image whether it is attacked, whatever its delivery.
         """
-        return mean_logits_of(self.model(spec), images, _draw(spec, source))
+        return mean_logits_of(self.model(spec, numerics), images, _draw(spec, source), batch_for(images, numerics))
+
+    def scored(self, spec: ModelSpec, images: ImagesSpec, delivered: Tensor, numerics: str) -> Scored:
+        """Return a victim's answer to a delivered set of images, in bfloat16 where that is as good."""
+        halves = self._halves_of(spec, delivered[:1]) if numerics == FAST else None
+        if halves is None:
+            return Scored(self.answer(spec, images.source, delivered, numerics), None)
+
+        def half(asked: Tensor) -> Tensor:
+            return mean_logits_of(halves, asked, batch=batch_for(asked, numerics))
+
+        def full(asked: Tensor) -> Tensor:
+            return self.answer(spec, images.source, asked, numerics)
+
+        key = (spec.id, images)
+        if key not in self._tolerances:
+            clean = self.image_set(images).images
+            self._tolerances[key] = tolerance_of(half(clean), full(clean))
+        return Scored(*ask(delivered, half, full, self._tolerances[key]))
+
+    def _halves_of(self, spec: ModelSpec, image: Tensor) -> tuple[nn.Module, ...] | None:
+        """Return a model's networks in bfloat16; None where one is random, inside a defence, or knows no bfloat16."""
+        networks = self.model(spec, FAST)
+        loaded = [(self.parts.fast(share.part), share) for share in self.makeup(spec).shares]
+        bare = [network for part, share in loaded for network in part.chosen(share)]
+        plain = all(one is other for one, other in zip(networks, bare, strict=True))
+        if not plain or any(part.stochastic for part, _ in loaded):
+            return None
+        found = [self._halves.of(network, image) for network in bare]
+        return None if any(half is None for half in found) else tuple(half for half in found if half is not None)
 
     def makeup(self, spec: ModelSpec) -> Makeup:
         """Return what a model consists of."""
@@ -117,28 +155,29 @@ class SlotState:
             self._makeups[spec.id] = makeup(spec, self.catalogue)
         return self._makeups[spec.id]
 
-    def surrogate(self, spec: SurrogateSpec) -> LockedSurrogate:
+    def surrogate(self, spec: SurrogateSpec, numerics: str = EXACT) -> LockedSurrogate:
         """Return what an attack is given: the networks of a surrogate's models, modified copies of them if asked."""
-        members = [network for model in spec.models for network in self.model(model)]
+        members = [network for model in spec.models for network in self.model(model, numerics)]
         if spec.modifier.name != "none":
             modify = self.catalogue.get("modifiers", spec.modifier.name).call
             members = [modify(copy.deepcopy(member), **spec.modifier.as_dict()) for member in members]
         seed = derive_seed("cycle", *(model.id for model in spec.models))
         return LockedSurrogate(members, self.classes(spec.task), spec.aggregation, seed)
 
-    def own_logits(self, spec: SurrogateSpec, images: Tensor) -> Tensor:
+    def own_logits(self, spec: SurrogateSpec, images: Tensor, numerics: str = EXACT) -> Tensor:
         """Return the surrogate's own answer, (N, K): the mean logits of its networks, unmodified."""
-        return mean_logits_of(tuple(network for model in spec.models for network in self.model(model)), images)
+        networks = tuple(network for model in spec.models for network in self.model(model, numerics))
+        return mean_logits_of(networks, images, batch=batch_for(images, numerics))
 
-    def clean_labels(self, model: ModelSpec, images: ImagesSpec, delivery: str) -> Labels:
+    def clean_labels(self, model: ModelSpec, images: ImagesSpec, delivery: str, numerics: str = EXACT) -> Labels:
         """Return a model's labels for the clean images of a set under a delivery (`float32`: as they are)."""
-        key = (model.id, images, delivery)
+        key = (model.id, images, delivery, numerics)
         if key not in self._clean:
             sent = self.image_set(images).images
             delivered = self.deliver(sent, delivery)
             if delivery != "float32" and torch.equal(delivered, sent):
-                return self.clean_labels(model, images, "float32")
-            self._clean[key] = labels_of(self.answer(model, images.source, delivered))
+                return self.clean_labels(model, images, "float32", numerics)
+            self._clean[key] = labels_of(self.answer(model, images.source, delivered, numerics))
         return self._clean[key]
 
     def training_ids(self, model: ModelSpec) -> frozenset[tuple[str, str]]:

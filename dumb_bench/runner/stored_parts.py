@@ -11,7 +11,9 @@ import torch
 from torch import nn
 
 from dumb_bench.catalogue import Catalogue
+from dumb_bench.data.tasks import task_named
 from dumb_bench.errors import DamagedFileError
+from dumb_bench.models.fast_network import fast_network
 from dumb_bench.models.parts import Part, Share
 from dumb_bench.models.predictor import networks
 from dumb_bench.models.training import TrainedModel
@@ -62,6 +64,7 @@ class StoredParts:
         self._catalogue = catalogue
         self._device = device
         self._loaded: OrderedDict[str, LoadedPart] = OrderedDict()
+        self._fast: dict[str, tuple[LoadedPart, LoadedPart]] = {}
 
     def get(self, name: str) -> TrainedModel | None:
         """Return a part's weights and record, None where it is not there."""
@@ -94,6 +97,18 @@ class StoredParts:
                 self._loaded.popitem(last=False)
         self._loaded.move_to_end(part.id)
         return self._loaded[part.id]
+
+    def fast(self, part: Part) -> LoadedPart:
+        """Return a part with its networks rebuilt for speed, kept as long as they are; stochastic ones stay."""
+        loaded = self.loaded(part)
+        if loaded.stochastic:
+            return loaded
+        if self._fast.get(part.id, (None, None))[0] is not loaded:
+            shape = task_named(part.spec.task, self._catalogue).image_shape
+            rebuilt = tuple(fast_network(network, shape) for network in loaded.networks)
+            self._fast = {key: pair for key, pair in self._fast.items() if self._loaded.get(key) is pair[0]}
+            self._fast[part.id] = (loaded, loaded._replace(networks=rebuilt))
+        return self._fast[part.id][1]
 
     def _read(self, name: str) -> tuple[TrainedModel, str]:
         try:

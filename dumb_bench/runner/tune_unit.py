@@ -45,7 +45,9 @@ class _Sweep:
         self.images = state.image_set(first.images)
         self._state, self._spec = state, first
         clean = state.deliver(self.images.images, DELIVERY)
-        self.right = [labels_of(state.own_logits(item, clean)) == self.images.truth for item in self.surrogates]
+        self.right = [
+            labels_of(state.own_logits(item, clean, first.numerics)) == self.images.truth for item in self.surrogates
+        ]
 
     def measure(self, strengths: list[float]) -> Iterator[_Measured]:
         """Yield what each strength does; an attack that looks at no surrogate is made once for all of them."""
@@ -53,7 +55,7 @@ class _Sweep:
         looks = self.entry.info.uses != "nothing"
         assert not looks or len(self.surrogates) == 1
         made = craft(
-            self.entry, self._state.surrogate(spec.surrogate) if looks else None, self.images.images,
+            self.entry, self._state.surrogate(spec.surrogate, spec.numerics) if looks else None, self.images.images,
             self.images.labels, strengths, params=spec.attack.attack.as_dict(), chunk=spec.attack.chunk,
             seed_key=(*seed_key_of(spec.surrogate if looks else None, spec.attack, spec.images, self.settings), "tune"),
             targets=self.images.aim(spec.attack.targeted),
@@ -62,7 +64,11 @@ class _Sweep:
             delivered = self._state.deliver(crafted.images, DELIVERY)
             similar = float(ssim(delivered, self.images.images).double().mean())
             fooled = [
-                int((right & self._success(labels_of(self._state.own_logits(surrogate, delivered)))).sum())
+                int(
+                    (
+                        right & self._success(labels_of(self._state.own_logits(surrogate, delivered, spec.numerics)))
+                    ).sum()
+                )
                 for surrogate, right in zip(self.surrogates, self.right, strict=True)
             ]
             yield _Measured(similar, tuple(fooled), Cost(crafted.forwards, crafted.backwards))
@@ -138,6 +144,7 @@ def _about(unit: TuneUnit, item: TuningSpec, sweep: _Sweep, state: SlotState) ->
         "ssim_above": item.tune.ssim,
         "reference": item.tune.reference,
         "search": item.tune.search,
+        "numerics": item.numerics,
         "library_versions": library_versions(sweep.entry.info.library),
         "hardware": hardware(str(state.device)),
         "host": host(),

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from dumb_bench.models.parts import Part
 from dumb_bench.runner.compact_unit import Compacted, CompactUnit
 from dumb_bench.spec import (
+    EXACT,
     ImagesSpec,
     ModelSpec,
     Plugin,
@@ -146,7 +147,8 @@ class TuneUnit:
         """What a failure of this unit is about: the sweep."""
         first = self.tunings[0]
         own = "" if self.free else first.surrogate.id
-        return digest({"surrogate": own, "attack": first.attack, "tune": first.tune, "images": first.images})
+        asked = {"surrogate": own, "attack": first.attack, "tune": first.tune, "images": first.images}
+        return digest(asked if first.numerics == EXACT else {**asked, "numerics": first.numerics})
 
     @property
     def label(self) -> str:

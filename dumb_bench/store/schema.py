@@ -200,6 +200,7 @@ TESTS = pa.schema(
         "victim_params": _text,
         "numerics": _text,
         "scoring_batch": _count,
+        "n_rescored": _count,
         "schema_version": _count,
     }
 )
@@ -226,6 +227,7 @@ TUNINGS = pa.schema(
         "ssim_above": _real,
         "reference": _flag,
         "search": _text,
+        "numerics": _text,
         "strengths": _reals,
         "mean_ssim": _reals,
         "n_fooled": _counts,
