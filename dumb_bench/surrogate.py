@@ -52,6 +52,9 @@ class LockedSurrogate(nn.Module):
         num_classes: K.
         aggregation: how the samples' outputs become one, one of `AGGREGATIONS`.
         seed: of the order in which `cycle` asks the samples.
+
+    gradient_batch: images of a pass where a gradient is taken of each image by itself; None for all at once. Smaller
+    passes stay in the cache and hold less memory; for networks that draw no random numbers, not for `cycle`.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class LockedSurrogate(nn.Module):
         self.members = nn.ModuleList(networks)
         self.num_classes = num_classes
         self.aggregation = aggregation
+        self.gradient_batch: int | None = None
         self._order = torch.randperm(len(networks), generator=torch.Generator().manual_seed(seed)).tolist()
         self._turn = 0
         self._forwards = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Literal, get_args
 
@@ -75,6 +76,20 @@ class Objective:
         it goes through the network and scaled back after: every sign, ratio and sum is what it would be without
         underflow.
         """
+        most = getattr(self.surrogate, "gradient_batch", None)
+        if view is not None or most is None or len(images) <= most or type(self) is not Objective:
+            return self._gradient(images, view)
+        parts = [slice(start, start + most) for start in range(0, len(images), most)]
+        return torch.cat([self._part(part)._gradient(images[part], None) for part in parts])
+
+    def _part(self, part: slice) -> Objective:
+        """Return the objective of some of the images."""
+        found = copy.copy(self)
+        found.labels = self.labels[part]
+        found.targets = None if self.targets is None else self.targets[part]
+        return found
+
+    def _gradient(self, images: Tensor, view: View | None) -> Tensor:
         point = images.detach().requires_grad_()
         logits = self.surrogate(point if view is None else view(point))
         exact = logits.detach().double().requires_grad_()

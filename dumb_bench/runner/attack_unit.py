@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from dumb_bench.attacks.base import AttackInfo
-from dumb_bench.attacks.craft import Crafted, budget_norm, craft, delta_swap
+from dumb_bench.attacks.craft import Crafted, budget_norm, delta_swap
 from dumb_bench.catalogue import Entry, all_params
 from dumb_bench.errors import AttackError
 from dumb_bench.evaluation import batch_for, count, margins_of, reduced_batch
@@ -58,8 +58,8 @@ def run_attack(unit: AttackUnit, state: SlotState) -> dict[str, pa.Table]:
     steps = sorted({item.step for item in unit.wanted if item.step is not None})
 
     def crafting(strengths: Sequence[float | None]) -> Iterator[Crafted]:
-        return craft(
-            entry, surrogate, images.images, images.labels, strengths,
+        return state.crafting(
+            spec.numerics, entry, surrogate, images.images, images.labels, strengths,
             params=spec.attack.attack.as_dict(), chunk=spec.attack.chunk, seed_key=seed_key,
             targets=images.aim(spec.attack.targeted), steps=steps,
         )  # fmt: skip

@@ -15,6 +15,7 @@ import torch
 from dumb_bench.catalogue import Catalogue
 from dumb_bench.errors import AttackError, DamagedFileError, InputError
 from dumb_bench.evaluation import halved
+from dumb_bench.models.arithmetic import arithmetic
 from dumb_bench.redaction import without_secrets
 from dumb_bench.runner.attack_unit import run_attack
 from dumb_bench.runner.attempts import OUT_OF_MEMORY
@@ -68,7 +69,7 @@ class Worker:
             if isinstance(unit, CompactUnit):
                 compacted = run_compact(unit, self.state.store)
             else:
-                with halved(halvings):
+                with halved(halvings), arithmetic(self.state.device, tf32=False):
                     tables = self._run(unit)
                 if tables:
                     self.state.store.put(unit.key, tables)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import copy
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dumb_bench.attacks.craft import Crafted, craft
 from dumb_bench.catalogue import Catalogue
 from dumb_bench.data.base import Split
 from dumb_bench.data.images import attacked_images, clean_test_images, targets_of
 from dumb_bench.data.tasks import task_named
-from dumb_bench.defences.composition import defence_of
+from dumb_bench.defences.composition import about, defence_of
 from dumb_bench.evaluation import Labels, batch_for, mean_logits_of
+from dumb_bench.models.arithmetic import arithmetic
 from dumb_bench.models.half_scoring import Halves, ask, tolerance_of
 from dumb_bench.models.parts import Makeup, makeup
 from dumb_bench.models.training import training_images
@@ -162,7 +165,28 @@ class SlotState:
             modify = self.catalogue.get("modifiers", spec.modifier.name).call
             members = [modify(copy.deepcopy(member), **spec.modifier.as_dict()) for member in members]
         seed = derive_seed("cycle", *(model.id for model in spec.models))
-        return LockedSurrogate(members, self.classes(spec.task), spec.aggregation, seed)
+        surrogate = LockedSurrogate(members, self.classes(spec.task), spec.aggregation, seed)
+        if numerics == FAST and spec.aggregation != "cycle" and not self._random(spec):
+            shape = task_named(spec.task, self.catalogue).image_shape
+            surrogate.gradient_batch = batch_for(torch.empty(1, *shape, device=self.device), FAST)
+        return surrogate
+
+    def _random(self, spec: SurrogateSpec) -> bool:
+        """Whether a pass draws random numbers: then other batches would meet other draws."""
+        shares = (share for model in spec.models for share in self.makeup(model).shares)
+        modifier = self.catalogue.get("modifiers", spec.modifier.name).info
+        defences = (about(model.defence, self.catalogue).stochastic for model in spec.models)
+        return modifier.stochastic or any(defences) or any(self.parts.loaded(share.part).stochastic for share in shares)
+
+    def crafting(self, numerics: str, *asked: Any, **named: Any) -> Iterator[Crafted]:
+        """Yield the sets of `craft(*asked, **named)`, made in TF32 on a GPU where numerics are fast."""
+        made = craft(*asked, **named)
+        while True:
+            with arithmetic(self.device, tf32=numerics == FAST):
+                found = next(made, None)
+            if found is None:
+                return
+            yield found
 
     def own_logits(self, spec: SurrogateSpec, images: Tensor, numerics: str = EXACT) -> Tensor:
         """Return the surrogate's own answer, (N, K): the mean logits of its networks, unmodified."""

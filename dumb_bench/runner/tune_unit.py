@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from dumb_bench.attacks.craft import budget_norm, craft
+from dumb_bench.attacks.craft import budget_norm
 from dumb_bench.attacks.tuning import Point, choose, largest_feasible
 from dumb_bench.catalogue import all_params
 from dumb_bench.evaluation import Labels
@@ -54,9 +54,9 @@ class _Sweep:
         spec = self._spec
         looks = self.entry.info.uses != "nothing"
         assert not looks or len(self.surrogates) == 1
-        made = craft(
-            self.entry, self._state.surrogate(spec.surrogate, spec.numerics) if looks else None, self.images.images,
-            self.images.labels, strengths, params=spec.attack.attack.as_dict(), chunk=spec.attack.chunk,
+        surrogate = self._state.surrogate(spec.surrogate, spec.numerics) if looks else None
+        made = self._state.crafting(
+            spec.numerics, self.entry, surrogate, self.images.images, self.images.labels, strengths, params=spec.attack.attack.as_dict(), chunk=spec.attack.chunk,
             seed_key=(*seed_key_of(spec.surrogate if looks else None, spec.attack, spec.images, self.settings), "tune"),
             targets=self.images.aim(spec.attack.targeted),
         )  # fmt: skip
