@@ -7,7 +7,9 @@ import re
 KINDS: dict[str, tuple[str, frozenset[str]]] = {
     "attacks": (
         "dumb_bench.attacks",
-        frozenset({"base", "craft", "features", "gradients", "iterative", "tuning", "torchattacks_call"})
+        frozenset(
+            {"base", "craft", "features", "gradients", "gradient_graphs", "iterative", "tuning", "torchattacks_call"}
+        )
         | {"foreign", "foreign_parameters", "foreign_rows", "recording"}
         | {"torchattacks_table", "art_refused", "transferattack_table"},
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -44,6 +44,10 @@ class Cost(NamedTuple):
     backwards: int
 
 
+GradientRunner = Callable[[Hashable, Callable[..., tuple[Tensor, ...]], Sequence[Tensor]], tuple[Tensor, ...]]
+"""(name of a work, the work, its inputs) -> what the work returns for them."""
+
+
 class LockedSurrogate(nn.Module):
     """A surrogate for one attack. Its train/eval mode is locked, its passes are counted.
 
@@ -55,6 +59,7 @@ class LockedSurrogate(nn.Module):
 
     gradient_batch: images of a pass where a gradient is taken of each image by itself; None for all at once. Smaller
     passes stay in the cache and hold less memory; for networks that draw no random numbers, not for `cycle`.
+    gradient_graphs: what runs the passes of a gradient, under the same conditions; None for plain calls.
     """
 
     def __init__(
@@ -69,6 +74,7 @@ class LockedSurrogate(nn.Module):
         self.num_classes = num_classes
         self.aggregation = aggregation
         self.gradient_batch: int | None = None
+        self.gradient_graphs: GradientRunner | None = None
         self._order = torch.randperm(len(networks), generator=torch.Generator().manual_seed(seed)).tolist()
         self._turn = 0
         self._forwards = 0
@@ -121,6 +127,11 @@ class LockedSurrogate(nn.Module):
     def restart(self) -> None:
         """Let `cycle` begin again: every call of an attack asks the samples in the same order."""
         self._turn = 0
+
+    def count(self, cost: Cost) -> None:
+        """Add passes that went through the networks without a call of this surrogate."""
+        self._forwards += cost.forwards
+        self._backwards += cost.backwards
 
     def _count_backward(self, passes: int, gradient: Tensor) -> None:
         self._backwards += passes * len(gradient)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from typing import Literal, get_args
 
 import torch
@@ -41,7 +42,9 @@ def logit_margin(logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tens
     return cross_entropy(logits / margin.where(margin > 0, 1)[:, None], labels, targets)
 
 
-LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor | None], Tensor]] = {
+Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+
+LOSSES: dict[str, Loss] = {
     "cross_entropy": cross_entropy, "logit": logit, "logit_margin": logit_margin,
 }  # fmt: skip
 assert set(LOSSES) == set(get_args(LossName))
@@ -90,12 +93,37 @@ class Objective:
         return found
 
     def _gradient(self, images: Tensor, view: View | None) -> Tensor:
+        runner = getattr(self.surrogate, "gradient_graphs", None)
         point = images.detach().requires_grad_()
-        logits = self.surrogate(point if view is None else view(point))
+        if runner is None or type(self) is not Objective:
+            logits = self.surrogate(point if view is None else view(point))
+            scaled, exponent = self._slope(logits)
+            (found,) = torch.autograd.grad(logits, point, grad_outputs=scaled)
+            return torch.ldexp(found.double(), exponent[:, None, None, None])
+        seen = point if view is None else view(point)
+        given = [seen.detach(), self.labels, *([] if self.targets is None else [self.targets])]
+        name = (self._loss.__name__, self.targets is None)
+        at_seen, exponent = runner(name, partial(_through, self.surrogate, self._loss), given)
+        found = at_seen if view is None else torch.autograd.grad(seen, point, grad_outputs=at_seen)[0]
+        return torch.ldexp(found.double(), exponent[:, None, None, None])
+
+    def _slope(self, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the loss's gradient by the logits (N, K), scaled to be near 1, and the exponents (N,) of the scale."""
         exact = logits.detach().double().requires_grad_()
         (slope,) = torch.autograd.grad(self.values(exact).sum(), exact)
         largest = slope.abs().flatten(1).amax(1)
         exponent = torch.frexp(largest).exponent.where(largest > 0, 0)
-        scaled = torch.ldexp(slope, -exponent[:, None]).to(logits.dtype)
-        (found,) = torch.autograd.grad(logits, point, grad_outputs=scaled)
-        return torch.ldexp(found.double(), exponent[:, None, None, None])
+        return torch.ldexp(slope, -exponent[:, None]).to(logits.dtype), exponent
+
+
+def _through(
+    surrogate: Surrogate, loss: Loss, seen: Tensor, labels: Tensor, targets: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return the scaled gradient at what a surrogate sees, (N, C, H, W), and the exponents (N,) of its scale."""
+    objective = Objective(surrogate, labels, targets)
+    objective._loss = loss
+    point = seen.detach().requires_grad_()
+    logits = surrogate(point)
+    scaled, exponent = objective._slope(logits)
+    (found,) = torch.autograd.grad(logits, point, grad_outputs=scaled)
+    return found, exponent

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from dumb_bench.generators import forked, reseed
+from dumb_bench.models.arithmetic import arithmetic
 
 TOLERANCE = 1e-4
 """How far logits and gradient may be from the network's own, relative to their largest value, on the image tried."""
@@ -41,7 +42,7 @@ def fast_network(network: nn.Module, image_shape: tuple[int, int, int]) -> nn.Mo
     found = copy.deepcopy(network, {id(tensor): tensor for tensor in kept}).eval()
     device = next((weight.device for weight in network.parameters()), torch.device("cpu"))
     image = torch.rand(2, *image_shape, generator=torch.Generator().manual_seed(0)).to(device)
-    with forked(device):
+    with forked(device), arithmetic(device, tf32=False):
         calls, used = _traced(found, image)
         for call in calls:
             if isinstance(call.module, nn.ReLU) and used[call.source] == 1 and not call.view:

@@ -54,8 +54,14 @@ class HalfNetwork(nn.Module):
         return sum(tensor.nbytes for tensor in self.inner.state_dict().values())
 
 
+HALF_SIDE = {"cpu": 1, "cuda": 65}
+"""By device: images of at least this side, in pixels, are asked in bfloat16. On a GPU small ones would gain nothing."""
+
+
 def half_of(network: nn.Module, image: Tensor) -> HalfNetwork | None:
-    """Return a network in bfloat16; None where its layers, on this device, know no bfloat16. image: (1, C, H, W)."""
+    """Return a network in bfloat16; None where that is no gain, or its layers know no bfloat16. image: (1, C, H, W)."""
+    if max(image.shape[2:]) < HALF_SIDE.get(image.device.type, 1):
+        return None
     if image.device.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return None
     found = HalfNetwork(network)

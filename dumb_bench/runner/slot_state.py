@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dumb_bench.attacks.craft import Crafted, craft
+from dumb_bench.attacks.gradient_graphs import GradientGraphs
 from dumb_bench.catalogue import Catalogue
 from dumb_bench.data.base import Split
 from dumb_bench.data.images import attacked_images, clean_test_images, targets_of
@@ -169,6 +170,8 @@ class SlotState:
         if numerics == FAST and spec.aggregation != "cycle" and not self._random(spec):
             shape = task_named(spec.task, self.catalogue).image_shape
             surrogate.gradient_batch = batch_for(torch.empty(1, *shape, device=self.device), FAST)
+            if self.device.type == "cuda":
+                surrogate.gradient_graphs = GradientGraphs(surrogate)
         return surrogate
 
     def _random(self, spec: SurrogateSpec) -> bool:

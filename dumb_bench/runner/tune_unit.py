@@ -56,7 +56,8 @@ class _Sweep:
         assert not looks or len(self.surrogates) == 1
         surrogate = self._state.surrogate(spec.surrogate, spec.numerics) if looks else None
         made = self._state.crafting(
-            spec.numerics, self.entry, surrogate, self.images.images, self.images.labels, strengths, params=spec.attack.attack.as_dict(), chunk=spec.attack.chunk,
+            spec.numerics, self.entry, surrogate, self.images.images, self.images.labels, strengths,
+            params=spec.attack.attack.as_dict(), chunk=spec.attack.chunk,
             seed_key=(*seed_key_of(spec.surrogate if looks else None, spec.attack, spec.images, self.settings), "tune"),
             targets=self.images.aim(spec.attack.targeted),
         )  # fmt: skip
