@@ -19,7 +19,7 @@ from dumb_bench.data.tasks import task_named
 from dumb_bench.defences.composition import about, defence_of
 from dumb_bench.evaluation import Labels, batch_for, mean_logits_of
 from dumb_bench.models.arithmetic import arithmetic
-from dumb_bench.models.half_scoring import Halves, ask, tolerance_of
+from dumb_bench.models.half_scoring import Halves, ask, pays, tolerance_of
 from dumb_bench.models.parts import Makeup, makeup
 from dumb_bench.models.training import training_images
 from dumb_bench.runner.stored_parts import StoredParts
@@ -126,7 +126,7 @@ class SlotState:
 
     def scored(self, spec: ModelSpec, images: ImagesSpec, delivered: Tensor, numerics: str) -> Scored:
         """Return a victim's answer to a delivered set of images, in bfloat16 where that is as good."""
-        halves = self._halves_of(spec, delivered[:1]) if numerics == FAST else None
+        halves = self._halves_of(spec, delivered[:1]) if numerics == FAST and pays(delivered) else None
         if halves is None:
             return Scored(self.answer(spec, images.source, delivered, numerics), None)
 
