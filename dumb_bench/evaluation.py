@@ -12,6 +12,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from dumb_bench.generators import seed_global
+
 BATCH = 128
 """Images a forward pass when scoring. Part of the protocol: another batch size may change the last bit of a logit."""
 
@@ -65,7 +67,7 @@ def logits_of(network: nn.Module, images: Tensor, seed: int = 0) -> Tensor:
     devices = [images.device] if images.device.type == "cuda" else []
     with torch.inference_mode(), torch.random.fork_rng(devices=devices):
         batch = _batch_of(network, images[:1])
-        torch.manual_seed(seed)
+        seed_global(seed, images.device)
         return torch.cat([network(images[start : start + batch]) for start in range(0, len(images), batch)]).float()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from dumb_bench.attacks.base import AttackInfo
 from dumb_bench.attacks.recording import Iterate, recording
 from dumb_bench.catalogue import Entry, all_params
 from dumb_bench.errors import AttackError
+from dumb_bench.generators import seed_global
 from dumb_bench.perturbation import TOLERANCE, norm_of, project
 from dumb_bench.seeding import derive_seed
 from dumb_bench.surrogate import Cost, LockedSurrogate
@@ -55,7 +56,7 @@ def seeded(seed: int, device: torch.device) -> Iterator[torch.Generator]:
     with torch.random.fork_rng(devices=cuda):
         random.seed(seed)
         np.random.seed(seed % 2**32)
-        torch.manual_seed(seed)
+        seed_global(seed, device)
         try:
             yield torch.Generator(device=device).manual_seed(seed)
         finally:
@@ -68,7 +69,7 @@ def craft(
     surrogate: LockedSurrogate | None,
     images: Tensor,
     labels: Tensor,
-    strengths: Sequence[float | None],
+    strengths: Iterable[float | None],
     *,
     params: Mapping[str, Any],
     chunk: int,
@@ -82,7 +83,7 @@ def craft(
         attack: the plugin.
         surrogate: None for an attack that uses nothing.
         images: (N, C, H, W) float32 in [0, 1]. labels: (N,) int64.
-        strengths: in the attack's unit; all use the same random numbers.
+        strengths: in the attack's unit; all use the same random numbers. Each is asked for when its set is.
         params: those that differ from the attack's defaults.
         chunk: images of one call of the attack; with `seed_key` it fixes the random numbers.
         seed_key: what the seeds derive from: (surrogate, attack, image source), never strength or victim.

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dumb_bench.defences.base import Course, Defence
+from dumb_bench.generators import seed_global
 from dumb_bench.models.augmentation import crop_and_flip
 from dumb_bench.models.execution import Steps
 from dumb_bench.posteriors.base import (
@@ -79,7 +80,7 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Seed PyTorch's global generators (CPU, and the device's) inside the block and restore them after."""
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
+        seed_global(seed, device)
         yield
 
 

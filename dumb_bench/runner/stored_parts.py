@@ -16,6 +16,7 @@ from dumb_bench.models.parts import Part, Share
 from dumb_bench.models.predictor import networks
 from dumb_bench.models.training import TrainedModel
 from dumb_bench.models.weights import from_bytes, to_bytes
+from dumb_bench.posteriors.base import WeightSamples
 from dumb_bench.runner.machine import hardware, host, library_versions
 from dumb_bench.spec import NONE
 from dumb_bench.store.store import Store
@@ -62,6 +63,7 @@ class StoredParts:
         self._catalogue = catalogue
         self._device = device
         self._loaded: OrderedDict[str, LoadedPart] = OrderedDict()
+        self._latest: tuple[str, TrainedModel, str] | None = None
 
     def get(self, name: str) -> TrainedModel | None:
         """Return a part's weights and record, None where it is not there."""
@@ -77,8 +79,9 @@ class StoredParts:
             "host": host(),
             "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        self._store.put_artifact(name, {WEIGHTS: to_bytes(part.samples)}, {"record": {**part.record, **about}})
+        meta = self._store.put_artifact(name, {WEIGHTS: to_bytes(part.samples)}, {"record": {**part.record, **about}})
         self._loaded.pop(name, None)
+        self._latest = (name, *_described(part.samples, meta))
 
     def loaded(self, part: Part) -> LoadedPart:
         """Return a part's networks, which are kept warm."""
@@ -96,9 +99,20 @@ class StoredParts:
         return self._loaded[part.id]
 
     def _read(self, name: str) -> tuple[TrainedModel, str]:
+        """Return a part and its file's sha256; the part trained or read last is still in memory."""
+        if self._latest is None or self._latest[0] != name:
+            self._latest = (name, *self._from_store(name))
+        return self._latest[1:]
+
+    def _from_store(self, name: str) -> tuple[TrainedModel, str]:
         try:
             files, meta = self._store.get_artifact(name)
             samples = from_bytes(files[WEIGHTS])
         except (DamagedFileError, KeyError, FileNotFoundError) as error:
             raise DamagedFileError(name, f"weights cannot be read ({error})") from None
-        return TrainedModel(samples, meta.get("record", {})), meta["files"][WEIGHTS]["sha256"]
+        return _described(samples, meta)
+
+
+def _described(samples: WeightSamples, meta: dict[str, Any]) -> tuple[TrainedModel, str]:
+    """Return a part with the record in its artifact's meta, and its file's sha256."""
+    return TrainedModel(samples, meta.get("record", {})), meta["files"][WEIGHTS]["sha256"]
