@@ -9,6 +9,9 @@ from torch.nn import functional
 from dumb_bench.errors import InputError
 
 WINDOW = 11
+PIECE = 2**15
+"""Pixels that SSIM is computed of at a time on a CPU, so that what lies between stays in its cache; the same bits."""
+
 TOLERANCE = 1e-6
 """How far a crafted norm may exceed its budget: the rounding of float32 images."""
 
@@ -62,6 +65,13 @@ def ssim(images: Tensor, clean: Tensor) -> Tensor:
     border = WINDOW // 2
     if min(images.shape[-2:]) <= border:
         raise InputError(f"SSIM needs images of at least {border + 1} pixels a side, got {tuple(images.shape[-2:])}")
+    piece = max(1, PIECE // images.shape[-2:].numel()) if images.device.type == "cpu" else max(1, len(images))
+    parts = zip(torch.split(images, piece), torch.split(clean, piece), strict=True)
+    return torch.cat([_ssim(seen, other) for seen, other in parts])
+
+
+def _ssim(images: Tensor, clean: Tensor) -> Tensor:
+    border = WINDOW // 2
     images, clean = (functional.pad(item, (border,) * 4, mode="reflect") for item in (images, clean))
     reach = torch.arange(WINDOW, dtype=torch.float32, device=images.device) - WINDOW // 2
     weights = torch.exp(-(reach**2) / (2 * 1.5**2))

@@ -56,3 +56,13 @@ def test_ssim_is_one_for_equal_images_and_refuses_tiny_ones() -> None:
     assert ssim(images(), images()).tolist() == pytest.approx([1.0] * 3)
     with pytest.raises(InputError, match="at least 6 pixels"):
         ssim(images(side=5), images(side=5))
+
+
+@pytest.mark.parametrize(("count", "side"), [(33, 32), (9, 64), (3, 200)])
+def test_ssim_of_pieces_has_the_bits_of_all_images_at_once(
+    count: int, side: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clean, noisy = images(count, 0, side), images(count, 1, side)
+    in_pieces = ssim(noisy, clean)
+    monkeypatch.setattr("dumb_bench.perturbation.PIECE", 10**9)
+    assert torch.equal(in_pieces, ssim(noisy, clean))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -67,7 +67,7 @@ def craft(
     surrogate: LockedSurrogate | None,
     images: Tensor,
     labels: Tensor,
-    strengths: Sequence[float | None],
+    strengths: Iterable[float | None],
     *,
     params: Mapping[str, Any],
     chunk: int,
@@ -81,7 +81,7 @@ def craft(
         attack: the plugin.
         surrogate: None for an attack that uses nothing.
         images: (N, C, H, W) float32 in [0, 1]. labels: (N,) int64.
-        strengths: in the attack's unit; all use the same random numbers.
+        strengths: in the attack's unit; all use the same random numbers. Each is asked for when its set is.
         params: those that differ from the attack's defaults.
         chunk: images of one call of the attack; with `seed_key` it fixes the random numbers.
         seed_key: what the seeds derive from: (surrogate, attack, image source), never strength or victim.

@@ -16,10 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from dumb_bench.catalogue import Catalogue
-from dumb_bench.data.balance import counts, subsample, subset_counts, subset_members
+from dumb_bench.data.balance import counts, subset_counts
 from dumb_bench.data.base import Split
 from dumb_bench.data.images import class_counts, load_split
 from dumb_bench.defences.composition import about, defence_of, parents_of
+from dumb_bench.models.chosen_images import training_ids, training_places, validation_places
 from dumb_bench.models.cost import counted, record_of, total
 from dumb_bench.models.fitting import Images, batches_per_epoch, fit, refresh_statistics, scaled
 from dumb_bench.models.initial import SHARED, Started, start
@@ -56,15 +57,9 @@ def training_images(spec: ModelSpec, catalogue: Catalogue) -> TrainingImages:
     Raises:
         InputError: unknown source, subset, balance or mode, or too few images for the balance.
     """
-    train = load_split(catalogue, spec.task, spec.source, "train")
-    validation = load_split(catalogue, spec.task, spec.source, "validation")
-    halves = derive_seed(spec.task, spec.source.name, "halves")
-    train = _taken(train, subset_members(train.labels, spec.subset, halves))
-    train = _taken(train, subsample(train.labels, spec.balance, spec.balance_mode, _seed(spec, "subsample")))
-    if spec.balance_mode == "paper":
-        seed = _seed(spec, "validation")
-        validation = _taken(validation, subsample(validation.labels, spec.balance, spec.balance_mode, seed))
-    return TrainingImages(train, validation)
+    train, validation = (load_split(catalogue, spec.task, spec.source, split) for split in ("train", "validation"))
+    chosen = training_places(spec, catalogue), validation_places(spec, catalogue)
+    return TrainingImages(_taken(train, chosen[0]), _taken(validation, chosen[1]))
 
 
 def training_counts(spec: ModelSpec, catalogue: Catalogue) -> tuple[int, ...]:
@@ -87,7 +82,8 @@ def train_model(spec: ModelSpec, catalogue: Catalogue, *, device: str = "cpu") -
     rest = problem.timed(lambda: problem.posterior.call(problem, **spec.posterior.as_dict()))
     parts = [part.record for part in kept.values()]
     record = total([*parts, rest.record] if rest.record["epochs"] or not parts else parts)
-    return TrainedModel(rest.samples, {**problem.description, **record})
+    about = {**describe_training(spec, catalogue), "parameters": parameters_of(spec, catalogue)}
+    return TrainedModel(rest.samples, {**about, **record})
 
 
 def train_part(part: Part, catalogue: Catalogue, kept: Kept, *, device: str = "cpu") -> None:
@@ -112,7 +108,15 @@ def train_part(part: Part, catalogue: Catalogue, kept: Kept, *, device: str = "c
 
 def describe_training(spec: ModelSpec, catalogue: Catalogue) -> dict[str, Any]:
     """Return the columns of the table `models` that follow from a spec and its data, before any training."""
-    return _Problem(spec, catalogue, {}, torch.device("cpu")).description
+    train = load_split(catalogue, spec.task, spec.source, "train")
+    labels = train.labels[training_places(spec, catalogue)]
+    ids = sorted(training_ids(spec, catalogue))
+    return {
+        "recipe_params": json.dumps(recipe_of(spec.recipe).model_dump(), sort_keys=True),
+        "train_images": len(ids),
+        "train_counts": np.bincount(labels).tolist(),
+        "train_ids_sha256": hashlib.sha256("\n".join(ids).encode()).hexdigest(),
+    }
 
 
 class Kept(Protocol):
@@ -144,17 +148,6 @@ class _Problem:
         self._defence = defence_of(self.spec.defence, self.catalogue)
         self._keeps_last = about(self.spec.defence, self.catalogue).keeps == "last"
         self._train, self._validation = (_on_device(split, self.device) for split in self.data)
-
-    @property
-    def description(self) -> dict[str, Any]:
-        train = self.data.train
-        return {
-            "recipe_params": json.dumps(self.recipe.model_dump(), sort_keys=True),
-            "parameters": parameters_of(self.spec, self.catalogue),
-            "train_images": len(train.ids),
-            "train_counts": np.bincount(train.labels).tolist(),
-            "train_ids_sha256": hashlib.sha256("\n".join(sorted(train.ids)).encode()).hexdigest(),
-        }
 
     @property
     def train_images(self) -> int:
@@ -213,10 +206,11 @@ class _Problem:
         for spec in parents_of(self.spec, self.catalogue):
             part = single(spec, self.catalogue)
             started = time.perf_counter()
-            if self.kept.get(part.id) is None:
+            trained = self.kept.get(part.id)
+            if trained is None:
                 train_part(part, self.catalogue, self.kept, device=str(self.device))
                 self._inner += time.perf_counter() - started
-            trained = self.kept.get(part.id)
+                trained = self.kept.get(part.id)
             assert trained is not None
             found += networks(spec, self.catalogue, trained.samples, device=str(self.device))
         return tuple(found)

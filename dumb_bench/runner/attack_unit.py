@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -19,10 +18,10 @@ from dumb_bench.catalogue import Entry, all_params
 from dumb_bench.errors import AttackError
 from dumb_bench.evaluation import batch_for, count, margins_of, reduced_batch
 from dumb_bench.perturbation import l2, linf, ssim
-from dumb_bench.relation import relate
 from dumb_bench.runner.kept_sets import form_of, keep, load, there
 from dumb_bench.runner.machine import hardware, host, library_versions
-from dumb_bench.runner.slot_state import ImageSet, SlotState, labels_of
+from dumb_bench.runner.made_set import MadeSet
+from dumb_bench.runner.slot_state import ImageSet, SlotState, as_victim, labels_of
 from dumb_bench.runner.units import AttackUnit, Wanted
 from dumb_bench.spec import FAST, AttackSpec, ImagesSpec, ModelSpec, SurrogateSpec, to_json
 from dumb_bench.store.rows import as_table
@@ -31,6 +30,7 @@ from dumb_bench.store.rows import as_table
 class _Answer(NamedTuple):
     """What the surrogate itself says of a delivered set; all None for an attack that looks at none."""
 
+    logits: Tensor | None
     predictions: list[int] | None
     margins: Any
     loss: float | None
@@ -53,8 +53,7 @@ def run_attack(unit: AttackUnit, state: SlotState) -> dict[str, pa.Table]:
     at = {strength: [item for item in unit.wanted if item.strength == strength] for strength in
           dict.fromkeys(item.strength for item in unit.wanted)}  # fmt: skip
     surrogate = state.surrogate(spec.surrogate, spec.numerics) if spec.surrogate else None
-    batch = min(spec.attack.chunk, len(images.images))
-    memory = surrogate.memory_bytes(images.images[:1], batch) if surrogate else None
+    memory = None if surrogate is None else state.memory_bytes(spec, surrogate, images.images)
     steps = sorted({item.step for item in unit.wanted if item.step is not None})
 
     def crafting(strengths: Sequence[float | None]) -> Iterator[Crafted]:
@@ -74,19 +73,21 @@ def run_attack(unit: AttackUnit, state: SlotState) -> dict[str, pa.Table]:
         if loaded is None:
             crafted = next(made) if strength not in kept else next(crafting([strength]))
             forms = {"": crafted, **dict(zip(steps, crafted.recorded, strict=True))}
-            for final in {item.final_id for item in here if item.step is not None} & expected.keys():
-                _compare(unit, final, crafted, expected)
             if any(item.set.control for item in here):
                 forms["delta_swap"] = delta_swap(crafted, images.images, images.labels, norm, seed_key=seed_key)
+        made_of = {name: MadeSet(form, images.images) for name, form in forms.items()}
+        if loaded is None:
+            for final in {item.final_id for item in here if item.step is not None} & expected.keys():
+                _compare(unit, final, made_of[""].sha256, expected)
         for item in here:
             form = forms[form_of(item)]
-            sha256, stored = _compare(unit, item.attack_id, form, expected)
+            stored = _compare(unit, item.attack_id, made_of[form_of(item)].sha256, expected)
             keep(unit.keep, item, form, images.images, state.classes(spec.images.task), state.store, loaded or ())
             delivered = state.deliver(form.images, item.delivery.name)
             answer = _ask(item, images, delivered, state)
             common = _common(unit, item, entry, settings, norm)
             if not stored:
-                row = _attack_row(item, common, form, delivered, images, answer, sha256, state, entry.info)
+                row = _attack_row(item, common, made_of[form_of(item)], delivered, images, answer, state, entry.info)
                 rows["attacks"].append({**row, "memory_bytes": memory})
             if spec.numerics == FAST:
                 delivered = delivered.to(memory_format=torch.channels_last)
@@ -97,17 +98,14 @@ def run_attack(unit: AttackUnit, state: SlotState) -> dict[str, pa.Table]:
     return {name: as_table(name, found) for name, found in rows.items()}
 
 
-def _compare(
-    unit: AttackUnit, attack_id: str, crafted: Crafted, expected: Mapping[str, tuple[str, bool]]
-) -> tuple[str, bool]:
-    """Return the sha256 of a set, which must be that of the stored one, and whether its row is stored."""
-    sha256 = hashlib.sha256(crafted.images.cpu().numpy().tobytes()).hexdigest()
+def _compare(unit: AttackUnit, attack_id: str, sha256: str, expected: Mapping[str, tuple[str, bool]]) -> bool:
+    """Hold the sha256 of a set to that of the stored one; return whether its row is stored."""
     known, stored = expected.get(attack_id, (sha256, False))
     if known != sha256:
         raise AttackError(
             f"{unit.label}: crafted again it differs from the stored set ({sha256[:12]}, stored {known[:12]})"
         )
-    return sha256, stored
+    return stored
 
 
 def seed_key_of(
@@ -125,16 +123,16 @@ def seed_key_of(
 def _ask(item: Wanted, images: ImageSet, delivered: Tensor, state: SlotState) -> _Answer:
     surrogate = item.set.surrogate
     if surrogate is None:
-        return _Answer(None, None, None, None, None)
+        return _Answer(None, None, None, None, None, None)
     numerics = item.set.numerics
-    clean = labels_of(state.own_logits(surrogate, state.deliver(images.images, item.delivery.name), numerics))
+    clean = state.own_labels(surrogate, item.set.images, item.delivery.name, numerics)
     logits = state.own_logits(surrogate, delivered, numerics)
     predictions = labels_of(logits)
     correct = clean == images.truth
     loss = float(functional.cross_entropy(logits.double(), images.labels))
     margins = margins_of(logits, images.labels).cpu().numpy().astype(np.float16)
     fooled = int((correct & (predictions != images.truth)).sum())
-    return _Answer(predictions.tolist(), margins, loss, int(correct.sum()), fooled)
+    return _Answer(logits, predictions.tolist(), margins, loss, int(correct.sum()), fooled)
 
 
 def _common(
@@ -163,18 +161,17 @@ def _common(
 def _attack_row(
     item: Wanted,
     common: dict[str, Any],
-    crafted: Crafted,
+    made: MadeSet,
     delivered: Tensor,
     images: ImageSet,
     answer: _Answer,
-    sha256: str,
     state: SlotState,
     info: AttackInfo,
 ) -> dict[str, Any]:
-    clean = images.images
+    clean, crafted = images.images, made.crafted
     lists = {
-        "linf": linf(crafted.images, clean),
-        "l2": l2(crafted.images, clean),
+        "linf": made.linf,
+        "l2": made.l2,
         "linf_delivered": linf(delivered, clean),
         "l2_delivered": l2(delivered, clean),
         "ssim": ssim(delivered, clean).double(),
@@ -195,7 +192,7 @@ def _attack_row(
         "budget_violation": crafted.budget_violation,
         "box_violation": crafted.box_violation,
         "budget_reached": crafted.budget_reached,
-        "set_sha256": sha256,
+        "set_sha256": made.sha256,
         "forwards": crafted.forwards,
         "backwards": crafted.backwards,
         "seconds": crafted.seconds,
@@ -218,19 +215,21 @@ def _score(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Score one victim: a row of `tests` and one of `predictions`."""
     spec = item.set
-    logits, rescored = state.scored(victim, spec.images, delivered, spec.numerics)
+    own = answer.logits if as_victim(spec.surrogate) == victim.id else None
+    if own is None:
+        logits, rescored = state.scored(victim, spec.images, delivered, spec.numerics)
+    else:
+        logits, rescored = own, None
     predictions = labels_of(logits)
     raw = state.clean_labels(victim, spec.images, "float32", spec.numerics)
     clean = state.clean_labels(victim, spec.images, item.delivery.name, spec.numerics)
     aim = images.targets if spec.attack.targeted else None
     counts = count(images.truth, raw, clean, predictions, state.classes(spec.images.task), aim)
-    columns = {key: value for key, value in victim.columns.items() if key != "params"}
     test = {
         **common,
+        **state.pairs.columns(spec.surrogate, victim),
         "test_id": test_id,
         "scored_as": test_id,
-        **{f"victim_{key}": value for key, value in columns.items()},
-        "victim_params": victim.columns["params"],
         "strength_rule": "grid",
         **counts._asdict(),
         "n_surrogate_fooled": answer.fooled,
@@ -241,25 +240,5 @@ def _score(
         "scoring_batch": reduced_batch(batch_for(delivered, spec.numerics)),
         "n_rescored": rescored,
     }
-    if spec.surrogate is not None:
-        members = spec.surrogate.models
-        surrogate = dict(spec.surrogate.columns)
-        test["surrogate_params"] = surrogate.pop("params")
-        test |= {f"surrogate_{key}": value for key, value in surrogate.items()}
-        own, theirs = ([_described(model, state) for model in models] for models in (members, (victim,)))
-        test |= relate(own, theirs[0])._asdict()
-        if not any(model.checkpoint for model in (*members, victim)):
-            test["train_overlap"] = _overlap(members, victim, state)
     margins = margins_of(logits, images.labels).cpu().numpy().astype(np.float16)
     return test, {"test_id": test_id, "predictions": predictions.tolist(), "margins": margins}
-
-
-def _described(model: ModelSpec, state: SlotState) -> dict[str, Any]:
-    return {**model.columns, "weights": state.makeup(model).weights}
-
-
-def _overlap(members: tuple[ModelSpec, ...], victim: ModelSpec, state: SlotState) -> float:
-    """Return the Jaccard index of the training images of surrogate and victim."""
-    own = frozenset[tuple[str, str]]().union(*(state.training_ids(member) for member in members))
-    theirs = state.training_ids(victim)
-    return len(own & theirs) / len(own | theirs)

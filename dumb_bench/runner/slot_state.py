@@ -19,12 +19,14 @@ from dumb_bench.data.tasks import task_named
 from dumb_bench.defences.composition import about, defence_of
 from dumb_bench.evaluation import Labels, batch_for, mean_logits_of
 from dumb_bench.models.arithmetic import arithmetic
+from dumb_bench.models.chosen_images import training_ids
 from dumb_bench.models.half_scoring import Halves, ask, pays, tolerance_of
 from dumb_bench.models.parts import Makeup, makeup
-from dumb_bench.models.training import training_images
+from dumb_bench.runner.arrivals import Arrivals
+from dumb_bench.runner.pairing import Pairs
 from dumb_bench.runner.stored_parts import StoredParts
 from dumb_bench.seeding import derive_seed
-from dumb_bench.spec import EXACT, FAST, NONE, ImagesSpec, ModelSpec, Plugin, SurrogateSpec
+from dumb_bench.spec import EXACT, FAST, NONE, ImagesSpec, ModelSpec, Plugin, SetSpec, SurrogateSpec
 from dumb_bench.store.store import Store
 from dumb_bench.surrogate import LockedSurrogate
 
@@ -80,6 +82,9 @@ class SlotState:
         self._halves = Halves()
         self._tolerances: dict[tuple[str, ImagesSpec], float] = {}
         self._training_ids: dict[str, frozenset[tuple[str, str]]] = {}
+        self._memory: dict[tuple[str, tuple[int, ...], int, str], int] = {}
+        self._arrivals = Arrivals(self.deliver)
+        self.pairs = Pairs(lambda model: self.makeup(model).weights, self.training_ids)
 
     def image_set(self, spec: ImagesSpec) -> ImageSet:
         """Return the images of an attack."""
@@ -105,6 +110,10 @@ class SlotState:
         delivered: Tensor = self.catalogue.get("deliveries", delivery).call(images)
         return delivered
 
+    def arrived(self, clean: Tensor, delivery: str) -> Tensor:
+        """Return the clean images of an `image_set` or `test_split` under a delivery; the very tensor if unchanged."""
+        return self._arrivals.of(clean, delivery)
+
     def model(self, spec: ModelSpec, numerics: str = EXACT) -> tuple[nn.Module, ...]:
         """Return a stored model's networks, inside its defence.
 
@@ -113,6 +122,8 @@ class SlotState:
         """
         loaded = self.parts.fast if numerics == FAST else self.parts.loaded
         bare = [network for share in self.makeup(spec).shares for network in loaded(share.part).chosen(share)]
+        if spec.defence == NONE:
+            return tuple(bare)
         defence = defence_of(spec.defence, self.catalogue)
         around = {id(network): defence.wrap(network) for network in bare}
         return tuple(around[id(network)].eval().requires_grad_(False) for network in bare)
@@ -196,13 +207,31 @@ class SlotState:
         networks = tuple(network for model in spec.models for network in self.model(model, numerics))
         return mean_logits_of(networks, images, batch=batch_for(images, numerics))
 
+    def own_labels(self, spec: SurrogateSpec, images: ImagesSpec, delivery: str, numerics: str = EXACT) -> Labels:
+        """Return the surrogate's own labels for the clean images of a set under a delivery."""
+        if as_victim(spec):
+            return self.clean_labels(spec.models[0], images, delivery, numerics)
+        arrived = self.arrived(self.image_set(images).images, delivery)
+        key = ("+".join(("own", *(model.id for model in spec.models))), images, delivery, numerics)
+        if key not in self._clean:
+            self._clean[key] = labels_of(self.own_logits(spec, arrived, numerics))
+        return self._clean[key]
+
+    def memory_bytes(self, spec: SetSpec, surrogate: LockedSurrogate, images: Tensor) -> int:
+        """Return what `surrogate` holds for a pass of images (N, C, H, W), measured once for all its sets."""
+        batch = min(spec.attack.chunk, len(images), surrogate.gradient_batch or len(images))
+        key = (spec.surrogate.id if spec.surrogate else "", tuple(images.shape[1:]), batch, spec.numerics)
+        if key not in self._memory:
+            self._memory[key] = surrogate.memory_bytes(images[:1], batch)
+        return self._memory[key]
+
     def clean_labels(self, model: ModelSpec, images: ImagesSpec, delivery: str, numerics: str = EXACT) -> Labels:
         """Return a model's labels for the clean images of a set under a delivery (`float32`: as they are)."""
         key = (model.id, images, delivery, numerics)
         if key not in self._clean:
             sent = self.image_set(images).images
-            delivered = self.deliver(sent, delivery)
-            if delivery != "float32" and torch.equal(delivered, sent):
+            delivered = self.arrived(sent, delivery)
+            if delivery != "float32" and delivered is sent:
                 return self.clean_labels(model, images, "float32", numerics)
             self._clean[key] = labels_of(self.answer(model, images.source, delivered, numerics))
         return self._clean[key]
@@ -210,10 +239,17 @@ class SlotState:
     def training_ids(self, model: ModelSpec) -> frozenset[tuple[str, str]]:
         """Return the images that a model was trained on, as (source, id)."""
         if model.id not in self._training_ids:
-            self._training_ids[model.id] = frozenset(
-                (model.source.label, name) for name in training_images(model, self.catalogue).train.ids
-            )
+            ids = training_ids(model, self.catalogue)
+            self._training_ids[model.id] = frozenset((model.source.label, name) for name in ids)
         return self._training_ids[model.id]
+
+
+def as_victim(spec: SurrogateSpec | None) -> str:
+    """Return the id of the model whose answer as a victim is the surrogate's own, bit for bit; "" where none is.
+
+    A defence's random draws differ between the roles.
+    """
+    return spec.models[0].id if spec and len(spec.models) == 1 and spec.models[0].defence == NONE else ""
 
 
 def _draw(spec: ModelSpec, source: Plugin) -> int:

@@ -18,12 +18,16 @@ from dumb_bench.models.parts import Part, Share
 from dumb_bench.models.predictor import networks
 from dumb_bench.models.training import TrainedModel
 from dumb_bench.models.weights import from_bytes, to_bytes
+from dumb_bench.posteriors.base import WeightSamples
 from dumb_bench.runner.machine import hardware, host, library_versions
 from dumb_bench.spec import NONE
 from dumb_bench.store.store import Store
 
 KEPT_NETWORKS = 64
 """Networks that a slot keeps; the part used longest ago goes first."""
+
+LATEST_BYTES = 2**26
+"""Of the largest part whose weights are held once more, as they were read or trained last."""
 
 WEIGHTS = "weights.safetensors"
 
@@ -65,6 +69,7 @@ class StoredParts:
         self._device = device
         self._loaded: OrderedDict[str, LoadedPart] = OrderedDict()
         self._fast: dict[str, tuple[LoadedPart, LoadedPart]] = {}
+        self._latest: tuple[str, TrainedModel, str] | None = None
 
     def get(self, name: str) -> TrainedModel | None:
         """Return a part's weights and record, None where it is not there."""
@@ -80,8 +85,9 @@ class StoredParts:
             "host": host(),
             "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        self._store.put_artifact(name, {WEIGHTS: to_bytes(part.samples)}, {"record": {**part.record, **about}})
+        meta = self._store.put_artifact(name, {WEIGHTS: to_bytes(part.samples)}, {"record": {**part.record, **about}})
         self._loaded.pop(name, None)
+        self._hold(name, *_described(part.samples, meta))
 
     def loaded(self, part: Part) -> LoadedPart:
         """Return a part's networks, which are kept warm."""
@@ -111,9 +117,26 @@ class StoredParts:
         return self._fast[part.id][1]
 
     def _read(self, name: str) -> tuple[TrainedModel, str]:
+        """Return a part and its file's sha256; the part trained or read last is still in memory."""
+        if self._latest is not None and self._latest[0] == name:
+            return self._latest[1:]
+        found, sha256 = self._from_store(name)
+        self._hold(name, found, sha256)
+        return found, sha256
+
+    def _hold(self, name: str, part: TrainedModel, sha256: str) -> None:
+        size = sum(tensor.nbytes for state in part.samples.states for tensor in state.values())
+        self._latest = (name, part, sha256) if size <= LATEST_BYTES else None
+
+    def _from_store(self, name: str) -> tuple[TrainedModel, str]:
         try:
             files, meta = self._store.get_artifact(name)
             samples = from_bytes(files[WEIGHTS])
         except (DamagedFileError, KeyError, FileNotFoundError) as error:
             raise DamagedFileError(name, f"weights cannot be read ({error})") from None
-        return TrainedModel(samples, meta.get("record", {})), meta["files"][WEIGHTS]["sha256"]
+        return _described(samples, meta)
+
+
+def _described(samples: WeightSamples, meta: dict[str, Any]) -> tuple[TrainedModel, str]:
+    """Return a part with the record in its artifact's meta, and its file's sha256."""
+    return TrainedModel(samples, meta.get("record", {})), meta["files"][WEIGHTS]["sha256"]

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from torch import Tensor
 
 from dumb_bench.data.tasks import task_named
 from dumb_bench.models.cost import total
 from dumb_bench.models.fitting import macro_f1
 from dumb_bench.models.parts import Share
-from dumb_bench.models.training import describe_training, parameters_of, train_part
+from dumb_bench.models.training import describe_training, train_part
 from dumb_bench.runner.slot_state import SlotState, labels_of
 from dumb_bench.runner.stored_parts import LoadedPart
 from dumb_bench.runner.units import CleanSet, CleanUnit, ImagesUnit, ModelUnit, TrainUnit
@@ -53,22 +54,21 @@ def run_model(unit: ModelUnit, state: SlotState) -> dict[str, pa.Table]:
     """Describe a trained model."""
     spec = unit.model
     held = state.makeup(spec)
-    clean = clean_rows(spec, unit.clean, unit.key, state)
+    judging = () if spec.source.name == UNKNOWN else (CleanSet(spec.source, Plugin("float32")),)  # as they are
+    rows = clean_rows(spec, (*unit.clean, *judging), unit.key, state)
+    clean, own = rows[: len(unit.clean)], rows[len(unit.clean) :]
     columns = {key: value for key, value in spec.columns.items() if key != "id"}
     records = [state.parts.loaded(part).record for part in held.needs]
     shares = [(state.parts.loaded(share.part), share) for share in held.shares]
     classes = len(task_named(spec.task, state.catalogue).classes)
-    judged: dict[str, Any] = {}
-    if spec.source.name != UNKNOWN:
-        (own,) = clean_rows(spec, (CleanSet(spec.source, Plugin("float32")),), unit.key, state)  # as they are
-        judged = {"own_accuracy": own["accuracy"], "degenerate": degenerate(own, classes)}
-    known = parameters_of(spec, state.catalogue)
-    trained = {"parameters": known} if spec.checkpoint else describe_training(spec, state.catalogue)
+    judged = {"own_accuracy": own[0]["accuracy"], "degenerate": degenerate(own[0], classes)} if own else {}
+    trained = {} if spec.checkpoint else describe_training(spec, state.catalogue)
     row = {
         "model_id": spec.id,
         "unit_key": unit.key,
         "task": spec.task,
         **columns,
+        "parameters": sum(weight.numel() for weight in shares[0][0].networks[0].parameters()),
         **trained,
         **total(records),
         "init_weights": next((record["init_weights"] for record in records if record.get("init_weights")), None),
@@ -97,9 +97,14 @@ def clean_rows(spec: ModelSpec, sets: tuple[CleanSet, ...], key: str, state: Slo
     """Return a `clean` row for each test set: the whole test split of a source under a delivery."""
     classes = len(task_named(spec.task, state.catalogue).classes)
     rows = []
+    unchanged: dict[Plugin, Tensor] = {}
     for source, delivery in sets:
         split = state.test_split(spec.task, source)
-        logits = state.answer(spec, source, state.deliver(split.images, delivery.name))
+        arrived = state.arrived(split.images, delivery.name)
+        same = arrived is split.images
+        logits = unchanged[source] if same and source in unchanged else state.answer(spec, source, arrived)
+        if same:
+            unchanged[source] = logits
         labels = labels_of(logits)
         f1 = macro_f1(logits.argmax(1), split.labels, classes)
         rows.append(

@@ -44,19 +44,24 @@ class _Sweep:
         self.surrogates = [item.surrogate for item in unit.tunings]
         self.images = state.image_set(first.images)
         self._state, self._spec = state, first
-        clean = state.deliver(self.images.images, DELIVERY)
-        self.right = [
-            labels_of(state.own_logits(item, clean, first.numerics)) == self.images.truth for item in self.surrogates
-        ]
+        own = [state.own_labels(item, first.images, DELIVERY, first.numerics) for item in self.surrogates]
+        self.right = [labels == self.images.truth for labels in own]
+        self._next: list[float] = []
+        self._made = self._measured()
 
-    def measure(self, strengths: list[float]) -> Iterator[_Measured]:
+    def at(self, strength: float) -> _Measured:
+        """Return what a strength does. What all strengths of an attack share is computed with the first of them."""
+        self._next.append(strength)
+        return next(self._made)
+
+    def _measured(self) -> Iterator[_Measured]:
         """Yield what each strength does; an attack that looks at no surrogate is made once for all of them."""
         spec = self._spec
         looks = self.entry.info.uses != "nothing"
         assert not looks or len(self.surrogates) == 1
         surrogate = self._state.surrogate(spec.surrogate, spec.numerics) if looks else None
         made = self._state.crafting(
-            spec.numerics, self.entry, surrogate, self.images.images, self.images.labels, strengths,
+            spec.numerics, self.entry, surrogate, self.images.images, self.images.labels, iter(self._next.pop, None),
             params=spec.attack.attack.as_dict(), chunk=spec.attack.chunk,
             seed_key=(*seed_key_of(spec.surrogate if looks else None, spec.attack, spec.images, self.settings), "tune"),
             targets=self.images.aim(spec.attack.targeted),
@@ -92,12 +97,12 @@ def run_tune(unit: TuneUnit, state: SlotState) -> dict[str, pa.Table]:
 
     def point(strength: float, place: int) -> Point:
         if strength not in measured:
-            (measured[strength],) = sweep.measure([strength])
+            measured[strength] = sweep.at(strength)
         found, right = measured[strength], int(sweep.right[place].sum())
         return Point(strength, found.ssim, found.fooled[place] / right if right else 0.0)
 
     if tune.search == "full":
-        measured |= zip(tune.over, sweep.measure(list(tune.over)), strict=True)
+        measured |= {strength: sweep.at(strength) for strength in tune.over}
     rows = []
     for place, item in enumerate(unit.tunings):
         shortest, looked = largest_feasible(tune.over, lambda value, at=place: point(value, at), tune.ssim)  # type: ignore[misc]

@@ -145,10 +145,9 @@ class TuneUnit:
     @cached_property
     def subject(self) -> str:
         """What a failure of this unit is about: the sweep."""
-        first = self.tunings[0]
-        own = "" if self.free else first.surrogate.id
-        asked = {"surrogate": own, "attack": first.attack, "tune": first.tune, "images": first.images}
-        return digest(asked if first.numerics == EXACT else {**asked, "numerics": first.numerics})
+        first, own = self.tunings[0], "" if self.free else self.tunings[0].surrogate.id
+        how = {} if first.numerics == EXACT else {"numerics": first.numerics}
+        return digest({"surrogate": own, "attack": first.attack, "tune": first.tune, "images": first.images, **how})
 
     @property
     def label(self) -> str:
