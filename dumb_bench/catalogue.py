@@ -165,9 +165,13 @@ class Catalogue:
             if not leaf.ispkg and leaf.name not in support | FAMILIES.get(kind, frozenset())
         )
 
-    @staticmethod
-    def _entry_points(kind: str) -> dict[str, EntryPoint]:
-        return {point.name: point for point in entry_points(group=f"dumb_bench.{kind}")}
+    @cached_property
+    def _installed(self) -> dict[str, dict[str, EntryPoint]]:
+        points = entry_points()
+        return {kind: {point.name: point for point in points.select(group=f"dumb_bench.{kind}")} for kind in KINDS}
+
+    def _entry_points(self, kind: str) -> dict[str, EntryPoint]:
+        return self._installed[kind]
 
     @staticmethod
     def family(kind: str, name: str) -> Family:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dumb_bench.errors import DamagedFileError, InputError
-from dumb_bench.external_set import INDEX, cell
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,6 +27,8 @@ def export(
     store: Annotated[str | None, typer.Option(help="The store [default: the one of the results].")] = None,
 ) -> None:
     """Write the kept images of an adversarial set as 8-bit PNG files, with an index of labels and norms (CSV)."""
+    from dumb_bench.external_set import INDEX
+
     written, total = export_set(results, attack_id, out, store)
     some = "" if written == total else f" of the {total:,} in the set, the sample that was kept"
     typer.echo(f"{written:,} images{some}; index: {out / INDEX}")
@@ -43,6 +44,7 @@ def export_set(results: str, attack_id: str, out: Path, store: str | None = None
         InputError: no such row, nothing kept, no store, or a folder that holds files.
         DamagedFileError: what was kept is damaged; it is in the store's quarantine now.
     """
+    from dumb_bench.external_set import INDEX
     from dumb_bench.store.current import CurrentTables
     from dumb_bench.store.kept import to_png
     from dumb_bench.store.status import open_store, read_plan
@@ -101,6 +103,8 @@ def _kept(store: Store, row: dict[str, Any]) -> Levels | None:
 def _index(row: dict[str, Any], images: pa.Table, count: int) -> list[dict[str, Any]]:
     """Return the lines of the index, one an image, in the order of `images.index`."""
     import pyarrow.compute as pc
+
+    from dumb_bench.external_set import cell
 
     mine = pc.and_(
         pc.equal(images.column("task"), row["task"]), pc.equal(images.column("image_source"), row["image_source"])

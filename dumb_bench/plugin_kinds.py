@@ -20,7 +20,7 @@ KINDS: dict[str, tuple[str, frozenset[str]]] = {
     ),
     "architectures": ("dumb_bench.architectures", frozenset({"base", "cifar", "library"})),
     "modifiers": ("dumb_bench.attacks.modifiers", frozenset({"base"})),
-    "posteriors": ("dumb_bench.posteriors", frozenset({"base", "chains"})),
+    "posteriors": ("dumb_bench.posteriors", frozenset({"base", "chains", "optimisers"})),
     "defences": ("dumb_bench.defences", frozenset({"base", "composition", "adversarial", "inputs"})),
     "deliveries": ("dumb_bench.deliveries", frozenset({"base"})),
     "figures": (

@@ -26,6 +26,7 @@ from dumb_bench.posteriors.base import (
     state_of,
     stepwise,
 )
+from dumb_bench.posteriors.optimisers import SGD, Adam
 from dumb_bench.recipes import Recipe
 
 _EVALUATION_BATCH = 256
@@ -254,5 +255,5 @@ def _schedule(recipe: Recipe, steps: int, steps_per_epoch: int) -> Schedule:
 def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     moving = [weight for weight in network.parameters() if weight.requires_grad]
     if recipe.optimiser == "adam":
-        return torch.optim.Adam(moving, lr=recipe.lr, betas=(recipe.momentum, 0.999), weight_decay=recipe.weight_decay)
-    return torch.optim.SGD(moving, lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
+        return Adam(moving, lr=recipe.lr, betas=(recipe.momentum, 0.999), weight_decay=recipe.weight_decay)
+    return SGD(moving, lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)

@@ -25,6 +25,7 @@ from dumb_bench.posteriors.base import (
     cosine,
     state_of,
 )
+from dumb_bench.posteriors.optimisers import SGD
 from dumb_bench.recipes import Recipe
 
 Count = Annotated[int, Field(ge=1, le=100_000)]
@@ -41,7 +42,7 @@ def peak_rate(recipe: Recipe) -> float:
 
 def plain_sgd(recipe: Recipe, momentum: float) -> OptimiserOf:
     """Return what makes SGD with momentum and the recipe's weight decay, whatever the recipe's own optimiser is."""
-    return lambda network: torch.optim.SGD(
+    return lambda network: SGD(
         network.parameters(), lr=peak_rate(recipe), momentum=momentum, weight_decay=recipe.weight_decay
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -10,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from dumb_bench.report.chosen_rows import Chosen, label_lists, scored_as
-from dumb_bench.report.design import combined
+from dumb_bench.report.design import distinct
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,16 +123,6 @@ class CleanLabels:
             into = places[ids.order[ids.starts[found.places]]]
             self.labels[into[valid]] = _UNKNOWN
             label_lists(found.table.column("predictions"), self.labels, into)
-
-
-def distinct(tests: pd.DataFrame, columns: Sequence[str]) -> tuple[Rows, Rows]:
-    """Return the first row of each combination of columns (D,), and each row's combination (T,); nulls are alike."""
-    import pandas as pd
-
-    code = np.zeros(len(tests), dtype=np.int64)
-    for name in columns:
-        code = combined(code, pd.factorize(tests[name], use_na_sentinel=False)[0])
-    return np.unique(code, return_index=True)[1].astype(np.int64), code
 
 
 def _places(tests: pd.DataFrame, role: str, members: dict[Any, str], asked: dict[Any, int]) -> Rows:

@@ -39,9 +39,7 @@ Rows = NDArray[np.int64]
 
 
 def _weights(rows: Rows, sources: Rows, size: int) -> NDArray[np.float64]:
-    weight = np.zeros(size)
-    np.add.at(weight, rows, equal_weights(sources[rows]))
-    return weight
+    return np.asarray(np.bincount(rows, weights=equal_weights(sources[rows]), minlength=size), dtype=np.float64)
 
 
 def noise_rows(tests: pd.DataFrame) -> Rows:
@@ -192,8 +190,8 @@ def _described(columns: _Columns, here: Rows, noise: Rows, swap: Rows) -> dict[s
         "rate": _mean(rates, here, sources),
         "n_tests": len(here),
         "n_images": float(np.median(columns.right[here])),
-        "n_surrogates": len(np.unique(columns.surrogate[here])),
-        "n_victims": len(np.unique(columns.victim[here])),
+        "n_surrogates": np.count_nonzero(np.bincount(columns.surrogate[here] + 1)),
+        "n_victims": np.count_nonzero(np.bincount(columns.victim[here] + 1)),
         "noise": _mean(rates, beside, sources),
         "noise_n": len(beside),
         "swap": _mean(rates, swap, sources),

@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dumb_bench.case import CASES
-from dumb_bench.report.clean_labels import distinct
 from dumb_bench.report.contrasts import WHITE_BOX
-from dumb_bench.report.design import CONDITIONS, MODEL, design, take
+from dumb_bench.report.design import CONDITIONS, MODEL, design, distinct, take
 from dumb_bench.report.per_image import ImageReader
 from dumb_bench.report.replicated import means
 

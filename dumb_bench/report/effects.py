@@ -45,7 +45,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dumb_bench.report.design import Codes, Design, combined, roles
+from dumb_bench.report.design import Codes, Design, combined, first_places, occurring, roles
 from dumb_bench.report.residuals import free_pairs, swept
 
 Reals = NDArray[np.float64]
@@ -90,10 +90,15 @@ class Variance(NamedTuple):
 
 
 def _sums(codes: Codes, values: Reals, size: int) -> Reals:
-    """Return the sums (size, R) of `values` (T, R) by code; negative codes are left out."""
+    """Return the sums (size, R) of `values` (T, R) by code, added in the order of the rows; negative codes are left
+    out.
+    """
     from scipy.sparse import csr_array
 
     kept = np.flatnonzero(codes >= 0)
+    if values.shape[1] == 1:
+        codes, single = (codes, values[:, 0]) if len(kept) == len(codes) else (codes[kept], values[kept, 0])
+        return np.asarray(np.bincount(codes, weights=single, minlength=size)[:, None], dtype=np.float64)
     picks = csr_array((np.ones(len(kept)), (codes[kept], kept)), shape=(size, len(codes)))
     return np.asarray(picks @ values)
 
@@ -108,14 +113,14 @@ def _means(codes: Codes, values: Reals) -> Reals:
 def _residual_variance(low: Codes, high: Codes, cell_low: Codes, cell_high: Codes, values: Reals) -> Reals:
     """Return for every entry of `values` (T, R), weighted and centred, its part of Ve (formulae: `residuals`)."""
     dyad = combined(low, high)
-    first, place = np.unique(dyad, return_index=True, return_inverse=True)[1:]
+    first = first_places(dyad)
     sums = _sums(dyad, values, len(first))
     block = combined(cell_low[first], cell_high[first])
     row, column = combined(low[first], block), combined(high[first], block)
     free = free_pairs(row, column, block)
     factor = np.where(free > 0, np.bincount(block) / np.maximum(free, 1), 0.0)[block]
     within = factor[:, None] * swept(row, column, sums, free[block] > 0) ** 2
-    return np.asarray((within / np.bincount(dyad)[:, None])[place.reshape(-1)])
+    return np.asarray((within / np.bincount(dyad)[:, None])[dyad])
 
 
 def _borrowed(plan: Design, centred: Reals, wanted: Codes) -> tuple[Reals, Reals, NDArray[np.bool_]]:
@@ -154,14 +159,14 @@ def crossed(plan: Design, rates: Reals, weight: Reals, centred: Reals | None = N
     """
     estimate = weight @ rates if weight.ndim == 1 else weight.T @ rates[:, 0]
     weight = weight[:, None] if weight.ndim == 1 else weight
-    used = np.flatnonzero((weight != 0).any(axis=1))
+    used = np.flatnonzero(weight[:, 0] if weight.shape[1] == 1 else (weight != 0).any(axis=1))
     nothing = np.full(len(estimate), np.nan)
     if not len(used):
         return Variance(nothing, nothing, nothing, NO_TESTS)
     size = len(plan.cell)
     surrogate, victim = plan.surrogate[used], plan.victim[used]
     cell = plan.cell * 4 + roles(plan)
-    present = np.unique(np.concatenate([surrogate[surrogate >= 0], victim]))
+    present = np.flatnonzero(occurring(surrogate[surrogate >= 0], size) | occurring(victim, size))
     sizes = np.bincount(cell[present], minlength=int(cell.max()) + 1)
     if (sizes[cell[present]] < 2).any():
         return Variance(estimate, nothing, nothing, ONE_SEED)
@@ -182,7 +187,7 @@ def crossed(plan: Design, rates: Reals, weight: Reals, centred: Reals | None = N
         residual = weighted[pair] - share * (a + b)
         ordered = combined(surrogate[pair], victim[pair])
         by_pair = 2 * _sums(ordered, residual, int(ordered.max()) + 1) ** 2
-        first = np.unique(ordered, return_index=True)[1]
+        first = first_places(ordered)
         of_cell = combined(cell[victim[pair[first]]], np.zeros(len(first), dtype=np.int64))
         extra = _sums(of_cell, by_pair, int(of_cell.max()) + 1)
     contribution = _sums(surrogate, of_surrogate, size) + _sums(victim, of_victim, size)
@@ -226,8 +231,8 @@ def interval(
     used = weight != 0
     counts = (
         int(used.sum()),
-        len(np.unique(plan.surrogate[used & (plan.surrogate >= 0)])),
-        len(np.unique(plan.victim[used])),
+        int(occurring(plan.surrogate[used & (plan.surrogate >= 0)], len(plan.cell)).sum()),
+        int(occurring(plan.victim[used], len(plan.cell)).sum()),
     )
     found = crossed(plan, rates[:, None], weight, centred)
     estimate = float(found.estimate[0])

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dumb_bench.report.design import distinct
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -86,19 +88,22 @@ def _label(variant: tuple[str, str, bool], params: dict[str, Any], keys: list[st
 
 def _named(tests: pd.DataFrame) -> pd.DataFrame:
     """Add `role` (attack, identity, noise, swap), `label` and, for delta_swap, the label of its `base`."""
+    import pandas as pd
+
     key = tests[["attack", "attack_params", "targeted"]].copy()
     key["targeted"] = key["targeted"].fillna(False).astype(bool)
     key["attack_params"] = key["attack_params"].fillna("{}")
-    distinct = key.drop_duplicates()
+    first, code = distinct(key, list(key.columns))
+    variants = key.iloc[np.sort(first)]
     control = tests["control"].fillna(False).astype(bool)
-    named = {name for name, is_control in zip(tests["attack"], control, strict=True) if is_control}
-    plain = [tuple(row) for row in distinct.itertuples(index=False) if row[0] not in named]
+    named = set(tests.loc[control, "attack"])
+    plain = [tuple(row) for row in variants.itertuples(index=False) if row[0] not in named]
     labels = variant_labels(plain)
     compact = {
         (name, json.dumps(_params(text), sort_keys=True), aimed): label for (name, text, aimed), label in labels.items()
     }
     bases: dict[tuple[str, str, bool], str] = {}
-    for name, text, aimed in distinct.itertuples(index=False):
+    for name, text, aimed in variants.itertuples(index=False):
         if (name, text, aimed) in labels:
             continue
         params = _params(text)
@@ -107,10 +112,10 @@ def _named(tests: pd.DataFrame) -> pd.DataFrame:
         loose = [label for (attack, _, target), label in sorted(labels.items()) if attack == of and target == aimed]
         bases[name, text, aimed] = exact or (loose[0] if loose else of)
         labels[name, text, aimed] = f"{name} of {bases[name, text, aimed]}" if name == "delta_swap" else name
-    rows = list(key.itertuples(index=False, name=None))
+    rows = list(key.iloc[first].itertuples(index=False, name=None))
     tests["role"] = np.where(control, tests["attack"].map(CONTROLS).fillna("noise"), "attack")
-    tests["label"] = [labels[row] for row in rows]
-    tests["base"] = [bases.get(row, "") if row[0] == "delta_swap" else "" for row in rows]
+    tests["label"] = pd.Series([labels[row] for row in rows]).array.take(code)
+    tests["base"] = pd.Series([bases.get(row, "") if row[0] == "delta_swap" else "" for row in rows]).array.take(code)
     return tests
 
 
@@ -161,10 +166,9 @@ def prepared(results: Results, *, apart: tuple[str, ...] = POPULATION, iterates:
     tests["counted"] = tests["case"].notna() & ~shared & ~tests["white_box"]
     tests["own_success"] = _own_success(tests, results.attacks)
     tuned = (tests["strength_rule"] == "tuned") & (tests["role"] != "noise")
-    pairs = tests[["strength", "norm"]].drop_duplicates()
-    texts = {(s, n): strength_text(s, n) for s, n in pairs.itertuples(index=False)}
-    as_text = [texts.get((s, n)) or strength_text(s, n) for s, n in zip(tests["strength"], tests["norm"], strict=True)]
-    tests["setting"] = np.where(tuned, "tuned", np.array(as_text, dtype=object))
+    first, code = distinct(tests, ["strength", "norm"])
+    texts = [strength_text(s, n) for s, n in tests.iloc[first][["strength", "norm"]].itertuples(index=False)]
+    tests["setting"] = np.where(tuned, "tuned", np.array(texts, dtype=object)[code])
     order = np.where(tuned, -np.inf, tests["strength"].fillna(0.0))  # a fixed strength stands before a chosen one
     tests["largest"] = order == tests.assign(order=order).groupby("label")["order"].transform("max")
     return tests.assign(primary=_primary(tests, results.meta.primary))

@@ -69,6 +69,10 @@ def wilson_bounds(
     return BoundsArray(np.where(n == 0, 0.0, low), np.where(n == 0, 1.0, high))
 
 
+_MOST_CODES = 1_000
+"""Codes below this are counted as they are."""
+
+
 def equal_weights(groups: Sequence[object] | NDArray[Any]) -> NDArray[np.float64]:
     """Return one weight an entry (sum 1): every group counts the same, every entry of a group the same.
 
@@ -77,6 +81,9 @@ def equal_weights(groups: Sequence[object] | NDArray[Any]) -> NDArray[np.float64
     if not len(groups):
         return np.zeros(0)
     known = np.asarray(groups)
+    if known.dtype.kind in "iu" and known.min() >= 0 and known.max() < _MOST_CODES:
+        counts = np.bincount(known)
+        return np.asarray(1.0 / (np.count_nonzero(counts) * counts[known]), dtype=np.float64)
     codes = np.unique(known if known.dtype.kind in "iu" else known.astype(str), return_inverse=True)[1].reshape(-1)
     counts = np.bincount(codes)
     return np.asarray(1.0 / (len(counts) * counts[codes]), dtype=np.float64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dumb_bench.report.design import Codes
+from dumb_bench.report.design import Codes, first_places
 
 Bools = NDArray[np.bool_]
 Reals = NDArray[np.float64]
@@ -24,11 +24,10 @@ def free_pairs(row: Codes, column: Codes, block: Codes) -> Codes:
 
     rows, columns = int(row.max()) + 1, int(column.max()) + 1
     graph = coo_array((np.ones(len(row)), (row, rows + column)), shape=(rows + columns, rows + columns))
-    part = connected_components(graph, directed=False)[1][row]
+    part = connected_components(graph, directed=False)[1][row].astype(np.int64)
     counted = []
     for codes in (row, column, part):
-        first = np.unique(codes, return_index=True)[1]
-        counted.append(np.bincount(block[first], minlength=int(block.max()) + 1))
+        counted.append(np.bincount(block[first_places(codes)], minlength=int(block.max()) + 1))
     return np.asarray(np.bincount(block) - counted[0] - counted[1] + counted[2], dtype=np.int64)
 
 

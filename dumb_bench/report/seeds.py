@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dumb_bench.power import FEW_NEAR_ENDS, FEW_SEEDS, MIN_SEEDS, MIN_SEEDS_NEAR_ENDS, NEAR_ENDS
-from dumb_bench.report.design import Design
+from dumb_bench.report.design import Design, occurring
 
 Reals = NDArray[np.float64]
 
@@ -24,7 +24,7 @@ def fewest_seeds(plan: Design, weight: Reals) -> Seeds:
     """Return the fewest models in a cell of each role among the tests that have a weight."""
     counts = []
     for models in (plan.surrogate, plan.victim):
-        present = np.unique(models[(weight != 0) & (models >= 0)])
+        present = np.flatnonzero(occurring(models[(weight != 0) & (models >= 0)], len(plan.cell)))
         held = np.bincount(plan.cell[present]) if len(present) else np.zeros(1, dtype=np.int64)
         counts.append(int(held[held > 0].min()) if len(present) else 0)
     return Seeds(*counts)

@@ -34,7 +34,7 @@ def describe_plan(path: Path, catalogue: Catalogue, store_of: Callable[[str], st
         index = read_index(store, plan.parts)
     except InputError:
         index = EMPTY
-    left = outstanding(plan, index, catalogue)
+    left = everything if index is EMPTY else outstanding(plan, index, catalogue)
     loaded = spared(left.units, store) if store else 0
     cost, kept = estimate(plan, catalogue), kept_size(plan, catalogue)
     return {

@@ -16,7 +16,7 @@ from dumb_bench.models.networks import fresh_network
 from dumb_bench.models.parts import epochs_of, passes_of, samples_of
 from dumb_bench.models.training import training_counts
 from dumb_bench.runner.plan import Plan
-from dumb_bench.spec import AttackSpec, ModelSpec, Plugin, SurrogateSpec
+from dumb_bench.spec import AttackSpec, ModelSpec, SurrogateSpec
 
 BACKWARD = 3.0
 """A forward and backward pass costs about three forward passes."""
@@ -44,6 +44,11 @@ def estimate(plan: Plan, catalogue: Catalogue) -> Estimate:
                 costs[key] = _seconds_an_image(model, catalogue)
     finally:
         torch.set_num_threads(threads)
+    each = {
+        name: costs[model.task, model.architecture][0] * _passes(model, catalogue)
+        for name, model in plan.models.items()
+    }
+    facing: dict[tuple[str, ...], float] = {}
     training = crafting = scoring = 0.0
     weights = 0
     for part in plan.parts.values():
@@ -56,18 +61,17 @@ def estimate(plan: Plan, catalogue: Catalogue) -> Estimate:
         images = item.spec.images.per_class * len(task_named(item.spec.images.task, catalogue).classes)
         sets = item.most * (1 + len(item.steps))
         looks = images * sets * len(plan.deliveries)
-        scoring += looks * sum(
-            costs[plan.victims[name].task, plan.victims[name].architecture][0] * _passes(plan.victims[name], catalogue)
-            for name in item.victims
-        )
+        if item.victims not in facing:
+            facing[item.victims] = sum(each[name] for name in item.victims)
+        scoring += looks * facing[item.victims]
         rows += sets * len(plan.deliveries) * len(item.victims) * images
         if item.spec.surrogate is not None and not item.spec.control:
-            crafting += _crafting(item.spec.attack, item.spec.surrogate, images, item.most, costs, catalogue)
+            crafting += _crafting(item.spec.attack, item.spec.surrogate, images, item.most, each, catalogue)
     for tuning in plan.tunings.values():
         images = tuning.images.per_class * len(task_named(tuning.images.task, catalogue).classes)
         points = len(tuning.tune.over)
         strengths = points if tuning.tune.search == "full" else points.bit_length()
-        crafting += _crafting(tuning.attack, tuning.surrogate, images, strengths, costs, catalogue)
+        crafting += _crafting(tuning.attack, tuning.surrogate, images, strengths, each, catalogue)
     table = int(30 * plan.test_rows + rows * (2.0 if plan.grid.output.margins else 0.3))
     return Estimate(training, crafting, scoring, table, weights)
 
@@ -77,14 +81,17 @@ def _crafting(
     surrogate: SurrogateSpec,
     images: int,
     strengths: int,
-    costs: Mapping[tuple[str, Plugin], tuple[float, int]],
+    seconds: Mapping[str, float],
     catalogue: Catalogue,
 ) -> float:
-    """Return the seconds of making a set at some strengths: a pass forward and backward a step."""
+    """Return the seconds of making a set at some strengths: a pass forward and backward a step.
+
+    seconds: of a pass of an image through a model, by its id.
+    """
     entry = catalogue.get("attacks", attack.attack.name)
     settings = all_params(entry, attack.attack.as_dict())
     steps = 0 if entry.info.uses == "nothing" else settings.get("steps", 1)
-    each = sum(costs[model.task, model.architecture][0] * _passes(model, catalogue) for model in surrogate.models)
+    each = sum(seconds[model.id] for model in surrogate.models)
     if surrogate.aggregation == "cycle":
         each /= sum(model.samples for model in surrogate.models)
     times = 1 if entry.info.path is not None else strengths

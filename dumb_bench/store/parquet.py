@@ -63,7 +63,7 @@ def loads(
         check_footer(stored.metadata, len(data), promised)
         present = [entry for entry in stored.schema_arrow if entry.name not in hidden]
         if not pa.schema(present).equals(schema.STORED[name]):
-            conform(name, pa.schema(present).empty_table())
+            conform(name, pa.Table.from_batches([], pa.schema(present)))  # of an empty array, Arrow imports pandas
         elif columns is None and not hidden:
             return stored.read(use_threads=stored.metadata.num_rows > ROW_GROUP)
         asked = schema.STORED[name].names if columns is None else columns
@@ -81,7 +81,7 @@ def groups(name: str, data: bytes, columns: Sequence[str], *, hidden: Sequence[s
         check_footer(stored.metadata, len(data))
         present = [entry for entry in stored.schema_arrow if entry.name not in hidden]
         if not pa.schema(present).equals(schema.STORED[name]):
-            conform(name, pa.schema(present).empty_table())
+            conform(name, pa.Table.from_batches([], pa.schema(present)))  # of an empty array, Arrow imports pandas
         kept = [entry.name for entry in present if entry.name in columns]
         for batch in stored.iter_batches(batch_size=STREAMED, columns=[*hidden, *kept], use_threads=False):
             found = pa.Table.from_batches([batch])
@@ -105,7 +105,7 @@ def loads_encoded(name: str, data: bytes, columns: Sequence[str]) -> pa.Table:
             for entry in stored.schema_arrow
         ]
         if not pa.schema(present).equals(schema.STORED[name]):
-            conform(name, pa.schema(present).empty_table())
+            conform(name, pa.Table.from_batches([], pa.schema(present)))  # of an empty array, Arrow imports pandas
         kept = [column for column in columns if column in stored.schema_arrow.names]
         found = stored.read(columns=kept)
     arrays = {column: found.column(column) for column in kept}
