@@ -18,7 +18,7 @@ KINDS: dict[str, tuple[str, frozenset[str]]] = {
         frozenset({"base", "balance", "digits", "tasks", "images"})
         | {"declared", "decoded", "inspection", "pictures", "published", "ten_digits"},
     ),
-    "architectures": ("dumb_bench.architectures", frozenset({"base", "cifar", "library"})),
+    "architectures": ("dumb_bench.architectures", frozenset({"base", "cifar", "library", "pooling"})),
     "modifiers": ("dumb_bench.attacks.modifiers", frozenset({"base"})),
     "posteriors": ("dumb_bench.posteriors", frozenset({"base", "chains", "optimisers"})),
     "defences": ("dumb_bench.defences", frozenset({"base", "composition", "adversarial", "inputs"})),

@@ -19,7 +19,8 @@ class Recipe(BaseModel):
     `decay_epochs`. noise: upper end of the standard deviation, drawn for each image from U(0, noise), of the Gaussian
     noise added to training images; 0 is off. augment: `crop_flip` shifts each training image by up to 4 pixels, zeros
     moving in, and mirrors every second one. trainable: all weights, or the last layer alone (feature extraction).
-    precision: of the passes in training, weights stay fp32. channels_last: their memory layout, for GPUs.
+    precision: of the passes in training, weights stay fp32. channels_last: their memory layout. fused: the optimiser
+    steps in one kernel of PyTorch's, whose last bits differ.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
@@ -40,6 +41,7 @@ class Recipe(BaseModel):
     trainable: Literal["all", "head"] = "all"
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     channels_last: bool = False
+    fused: bool = False
 
 
 RECIPES: dict[str, Recipe] = {

@@ -28,6 +28,7 @@ def test_dumb_2023_is_as_published():
         "trainable": "all",
         "precision": "fp32",
         "channels_last": False,
+        "fused": False,
     }
 
 

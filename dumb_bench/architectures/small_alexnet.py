@@ -7,6 +7,7 @@ from itertools import pairwise
 from torch import nn
 
 from dumb_bench.architectures.base import Preprocessed, architecture
+from dumb_bench.architectures.pooling import AdaptiveMaxPool2d, MaxPool2d
 
 _POOLED = 4
 
@@ -21,10 +22,10 @@ def small_alexnet(
     convolution. dropout: probability, 0..1. Kaiming-normal weights from PyTorch's global generator.
     """
     channels = image_shape[0]
-    layers: list[nn.Module] = [nn.Conv2d(channels, width, 5, stride=2, padding=2), nn.ReLU(), nn.MaxPool2d(2)]
+    layers: list[nn.Module] = [nn.Conv2d(channels, width, 5, stride=2, padding=2), nn.ReLU(), MaxPool2d(2)]
     for before, after in pairwise((width, 2 * width, 3 * width)):
         layers += [nn.Conv2d(before, after, 3, padding=1), nn.ReLU()]
-    layers += [nn.AdaptiveMaxPool2d(_POOLED), nn.Flatten()]
+    layers += [AdaptiveMaxPool2d(_POOLED), nn.Flatten()]
     layers += [nn.Dropout(dropout), nn.Linear(3 * width * _POOLED**2, 8 * width), nn.ReLU()]
     layers += [nn.Dropout(dropout), nn.Linear(8 * width, num_classes)]
     network = nn.Sequential(*layers)

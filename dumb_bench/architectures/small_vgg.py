@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from dumb_bench.architectures.base import Preprocessed, architecture
+from dumb_bench.architectures.pooling import AdaptiveAvgPool2d, MaxPool2d
 
 _CONVOLUTIONS = (1, 1, 2)
 
@@ -26,8 +27,8 @@ def small_vgg(num_classes: int, image_shape: tuple[int, int, int], *, width: int
             after = width * 2**block
             layers += [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
             before = after
-        layers.append(nn.MaxPool2d(2))
-    layers += [nn.AdaptiveAvgPool2d(4), nn.Flatten()]
+        layers.append(MaxPool2d(2))
+    layers += [AdaptiveAvgPool2d(4), nn.Flatten()]
     layers += [nn.Linear(before * 16, 8 * width), nn.ReLU(), nn.Linear(8 * width, num_classes)]
     network = nn.Sequential(*layers)
     for layer in network:

@@ -9,6 +9,7 @@ from torch import nn
 
 from dumb_bench.architectures.base import architecture
 from dumb_bench.architectures.cifar import normalised
+from dumb_bench.architectures.pooling import MaxPool2d
 
 _WIDTHS = (64, 128, 256, 512, 512)
 _CONVOLUTIONS: dict[int, tuple[int, ...]] = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
@@ -34,7 +35,7 @@ def vgg_cifar(
         for _ in range(convolutions):
             layers += [nn.Conv2d(before, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU()]
             before = width
-        layers.append(nn.MaxPool2d(2))
+        layers.append(MaxPool2d(2))
     layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
     for _ in range(2):
         layers += [nn.Dropout(dropout), nn.Linear(before, before), nn.ReLU()]

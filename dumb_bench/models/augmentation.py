@@ -10,6 +10,15 @@ PADDING = 4
 """Pixels of zeros on each side of an image before it is cropped."""
 
 
+def sent(drawn: Tensor, device: torch.device) -> Tensor:
+    """Return what was drawn on the CPU on the device that needs it; a GPU's queue of work is not waited for.
+
+    A copy from ordinary memory waits until the GPU has done all before it, at each step; one from pinned memory does
+    not. PyTorch keeps the pinned memory until the copy is done.
+    """
+    return drawn.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else drawn.to(device)
+
+
 def crop_and_flip(images: Tensor, generator: torch.Generator) -> Tensor:
     """Shift each image by -4 to 4 pixels in both directions, zeros moving in, and mirror it with probability 1/2.
 
@@ -27,5 +36,5 @@ def crop_and_flip(images: Tensor, generator: torch.Generator) -> Tensor:
     padded = functional.pad(images, (PADDING,) * 4)
     device = images.device
     places = torch.arange(count, device=device)[:, None, None]
-    taken = padded[places, :, rows.to(device)[:, :, None], columns.to(device)[:, None, :]]
+    taken = padded[places, :, sent(rows, device)[:, :, None], sent(columns, device)[:, None, :]]
     return taken.permute(0, 3, 1, 2).contiguous()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from dumb_bench.defences.base import Course, Defence
 from dumb_bench.generators import forked_and_seeded
-from dumb_bench.models.augmentation import crop_and_flip
+from dumb_bench.models.augmentation import crop_and_flip, sent
 from dumb_bench.models.execution import Steps
 from dumb_bench.posteriors.base import (
     Epoch,
@@ -104,7 +104,7 @@ def noisy(images: Tensor, noise: float, generator: torch.Generator) -> Tensor:
     """
     sigma = noise * torch.rand(len(images), 1, 1, 1, generator=generator)
     drawn = sigma * torch.randn(images.shape, generator=generator)
-    return (images + drawn.to(images.device)).clamp_(0, 1)
+    return (images + sent(drawn, images.device)).clamp_(0, 1)
 
 
 def validate(network: nn.Module, data: Images) -> Validation:
@@ -157,7 +157,7 @@ def fit(
         for number in range(1, total + 1):
             steps.train_mode()
             losses: list[Tensor] = []
-            chosen = torch.randperm(len(train.labels), generator=order).to(train.labels.device)
+            chosen = sent(torch.randperm(len(train.labels), generator=order), train.labels.device)
             for part in chosen.tensor_split(parts):
                 images = steps.laid_out(inputs.of(part))
                 step = (number - 1) * parts + len(losses)
@@ -254,6 +254,7 @@ def _schedule(recipe: Recipe, steps: int, steps_per_epoch: int) -> Schedule:
 
 def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     moving = [weight for weight in network.parameters() if weight.requires_grad]
+    decay, fused = recipe.weight_decay, recipe.fused or None
     if recipe.optimiser == "adam":
-        return Adam(moving, lr=recipe.lr, betas=(recipe.momentum, 0.999), weight_decay=recipe.weight_decay)
-    return SGD(moving, lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
+        return Adam(moving, lr=recipe.lr, betas=(recipe.momentum, 0.999), weight_decay=decay, fused=fused)
+    return SGD(moving, lr=recipe.lr, momentum=recipe.momentum, weight_decay=decay, fused=fused)

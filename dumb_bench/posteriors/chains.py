@@ -42,8 +42,9 @@ def peak_rate(recipe: Recipe) -> float:
 
 def plain_sgd(recipe: Recipe, momentum: float) -> OptimiserOf:
     """Return what makes SGD with momentum and the recipe's weight decay, whatever the recipe's own optimiser is."""
+    fused = recipe.fused or None
     return lambda network: SGD(
-        network.parameters(), lr=peak_rate(recipe), momentum=momentum, weight_decay=recipe.weight_decay
+        network.parameters(), lr=peak_rate(recipe), momentum=momentum, weight_decay=recipe.weight_decay, fused=fused
     )
 
 
