@@ -1,0 +1,5 @@
+"""The speed benchmark: `python -m benchmarks --help`."""
+
+from benchmarks.speed.command import main
+
+main()

@@ -1,0 +1,1 @@
+"""How fast the harness is: beside an ideal loop, beside a naive script, and beside the machine's own limit."""

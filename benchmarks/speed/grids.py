@@ -1,0 +1,67 @@
+"""The studies that are measured: grids of the project, cut to size where a round would take too long."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+GRIDS = Path(__file__).resolve().parents[2] / "grids"
+
+
+def whole(path: Path, numerics: str) -> str:
+    """Return a grid file as it is."""
+    return _text(_read(path), numerics)
+
+
+def quick(path: Path, numerics: str) -> str:
+    """Return a grid cut to one balance and one seed."""
+    return _text(_cut(_read(path)), numerics)
+
+
+def fourteen(numerics: str, *, small: bool = False) -> str:
+    """Return the fourteen attacks, tuned as published and nothing else, delivered as JPEG, by six models.
+
+    small: by the two of one architecture, on 10 images a class.
+    """
+    grid = _cut(_read(GRIDS / "dumb_fourteen_digits.toml"))
+    grid["images"]["deliveries"] = ["jpeg75"]
+    grid["report"]["primary"] = "pgd@tuned"
+    for attack in grid["attacks"]:
+        if "tune" in attack:
+            attack.pop("strength", None)
+    if small:
+        grid["models"]["architecture"] = ["small_alexnet"]
+        grid["images"]["per_class"] = 10
+        for attack in grid["attacks"]:
+            if "tune" in attack:
+                attack["tune"]["per_class"] = 10
+    return _text(grid, numerics)
+
+
+def warm_up(text: str) -> str:
+    """Return a study's grid with one architecture, one epoch and few images: it imports what the study imports."""
+    grid = _cut(tomllib.loads(text))
+    grid["models"]["architecture"] = grid["models"]["architecture"][:1]
+    grid["training"]["recipe"] = {"name": "small", "epochs": 1}
+    grid["images"]["per_class"] = 2
+    for attack in grid["attacks"]:
+        if "tune" in attack:
+            attack["tune"]["per_class"] = 2
+    return tomli_w.dumps(grid)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+def _cut(grid: dict[str, Any]) -> dict[str, Any]:
+    models = grid["models"]
+    return {**grid, "models": {**models, "balance": models["balance"][:1], "seed": models["seed"][:1]}}
+
+
+def _text(grid: dict[str, Any], numerics: str) -> str:
+    """Return TOML; the default of `numerics` is left out."""
+    return tomli_w.dumps(grid if numerics == "exact" else {**grid, "numerics": numerics})
