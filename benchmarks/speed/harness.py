@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dumb_bench.catalogue import Catalogue
 from dumb_bench.models.weights import from_bytes
-from dumb_bench.runner import attack_unit, execute, run, train_unit, tune_unit
+from dumb_bench.runner import attack_unit, execute, made_set, run, slot_state, train_unit, tune_unit
 from dumb_bench.runner.run import RunOptions, run_grid
 from dumb_bench.runner.slot_state import SlotState
 from dumb_bench.runner.stored_parts import WEIGHTS
@@ -50,14 +50,15 @@ _CALLS: tuple[tuple[Any, str, str], ...] = (
     (train_unit, "train_part", "training"),
     (SlotState, "answer", "scoring"), (SlotState, "own_logits", "scoring"),
     (SlotState, "deliver", "delivery, norms"), (attack_unit, "linf", "delivery, norms"),
-    (attack_unit, "l2", "delivery, norms"), (attack_unit, "delta_swap", "crafting"),
+    (attack_unit, "l2", "delivery, norms"), (made_set, "linf", "delivery, norms"),
+    (made_set, "l2", "delivery, norms"), (attack_unit, "delta_swap", "crafting"),
     (attack_unit, "ssim", "SSIM"), (tune_unit, "ssim", "SSIM"),
     (Store, "put", "store"), (Store, "put_artifact", "store"), (Store, "get_artifact", "store"),
     (execute, "run_compact", "store"), (run, "read_index", "store"), (run, "Assembly", "store"),
     (ResultFolder, "write_tables", "store"),
     (run, "build_plan", "plan"), (run, "plan_document", "plan"), (run, "outstanding", "plan"),
 )  # fmt: skip
-_STEPS = ((attack_unit, "craft", "crafting"), (tune_unit, "craft", "crafting"))
+_STEPS = ((slot_state, "craft", "crafting"),)
 
 
 @contextmanager
