@@ -19,8 +19,8 @@ class Recipe(BaseModel):
     `decay_epochs`. noise: upper end of the standard deviation, drawn for each image from U(0, noise), of the Gaussian
     noise added to training images; 0 is off. augment: `crop_flip` shifts each training image by up to 4 pixels, zeros
     moving in, and mirrors every second one. trainable: all weights, or the last layer alone (feature extraction).
-    precision: of the passes in training, weights stay fp32. channels_last: their memory layout. fused: the optimiser
-    steps in one kernel of PyTorch's, whose last bits differ.
+    precision: of the passes in training, weights stay fp32; `tf32` is fp32 where there is no GPU. channels_last: their
+    memory layout. fused: the optimiser steps in one kernel of PyTorch's, whose last bits differ.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
@@ -39,7 +39,7 @@ class Recipe(BaseModel):
     noise: float = Field(default=0.0, ge=0, le=1)
     augment: Literal["none", "crop_flip"] = "none"
     trainable: Literal["all", "head"] = "all"
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    precision: Literal["fp32", "tf32", "bf16", "fp16"] = "fp32"
     channels_last: bool = False
     fused: bool = False
 

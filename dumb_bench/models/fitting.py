@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from dumb_bench.defences.base import Course, Defence
 from dumb_bench.generators import forked_and_seeded
+from dumb_bench.models.arithmetic import arithmetic
 from dumb_bench.models.augmentation import crop_and_flip, sent
 from dumb_bench.models.execution import Steps
 from dumb_bench.posteriors.base import (
@@ -153,7 +154,8 @@ def fit(
     best: State = {}
     done: list[Epoch] = []
     gradients = 0
-    with seeded(seed("dropout"), train.labels.device):
+    device, tf32 = train.labels.device, recipe.precision == "tf32"
+    with seeded(seed("dropout"), device), arithmetic(device, tf32=tf32):
         for number in range(1, total + 1):
             steps.train_mode()
             losses: list[Tensor] = []

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from dumb_bench.attacks.craft import Crafted, craft
 from dumb_bench.attacks.gradient_graphs import GradientGraphs
-from dumb_bench.catalogue import Catalogue
+from dumb_bench.catalogue import Catalogue, Entry
 from dumb_bench.data.base import Split
 from dumb_bench.data.images import attacked_images, clean_test_images, targets_of
 from dumb_bench.data.tasks import task_named
@@ -29,6 +29,9 @@ from dumb_bench.seeding import derive_seed
 from dumb_bench.spec import EXACT, FAST, NONE, ImagesSpec, ModelSpec, Plugin, SetSpec, SurrogateSpec
 from dumb_bench.store.store import Store
 from dumb_bench.surrogate import LockedSurrogate
+
+TF32_ABOVE = 64
+"""Pixels of a side. Measured on an H100: at 224 a gradient takes 0.4 of the time, at 32 as long as before."""
 
 
 class ImageSet(NamedTuple):
@@ -192,11 +195,16 @@ class SlotState:
         defences = (about(model.defence, self.catalogue).stochastic for model in spec.models)
         return modifier.stochastic or any(defences) or any(self.parts.loaded(share.part).stochastic for share in shares)
 
-    def crafting(self, numerics: str, *asked: Any, **named: Any) -> Iterator[Crafted]:
-        """Yield the sets of `craft(*asked, **named)`, made in TF32 on a GPU where numerics are fast."""
-        made = craft(*asked, **named)
+    def crafting(
+        self, numerics: str, attack: Entry, surrogate: LockedSurrogate | None, images: Tensor, *asked: Any, **named: Any
+    ) -> Iterator[Crafted]:
+        """Yield the sets of `craft`, made in TF32 on a GPU where numerics are fast and images larger than 64 pixels.
+
+        Smaller ones gain nothing from it.
+        """
+        made = craft(attack, surrogate, images, *asked, **named)
         while True:
-            with arithmetic(self.device, tf32=numerics == FAST):
+            with arithmetic(self.device, tf32=numerics == FAST and max(images.shape[2:]) > TF32_ABOVE):
                 found = next(made, None)
             if found is None:
                 return

@@ -71,6 +71,11 @@ def test_frozen_features_train_the_head_as_logistic_regression_on_them_does() ->
     assert torch.allclose(after["5.bias"], head.bias.detach(), atol=1e-6)
 
 
+def test_tf32_is_fp32_on_a_cpu() -> None:
+    plain, other = trained(), trained(precision="tf32")
+    assert all(torch.equal(plain[1][name], value) for name, value in other[1].items())
+
+
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_half_precision_keeps_weights_in_fp32_and_comes_near(precision: str) -> None:
     _, exact, _ = trained()
