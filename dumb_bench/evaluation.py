@@ -26,7 +26,7 @@ _halvings: ContextVar[int] = ContextVar("halvings", default=0)
 Labels = npt.NDArray[np.int64]
 
 FAST_BATCHES: dict[str, tuple[tuple[int, int], ...]] = {
-    "cpu": ((64, 128), (128, 32), (1024, 16)),
+    "cpu": ((128, 64), (1024, 16)),
     "cuda": ((64, 1024), (128, 512), (1024, 256)),
 }
 """By device: (side in pixels up to which it holds, images a pass) of `numerics = "fast"`.

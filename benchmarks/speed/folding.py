@@ -11,7 +11,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 def folded(network: nn.Module) -> nn.Module:
     """Return a copy of an eval-mode network with every convolution and its batch normalisation made one."""
-    traced = fx.symbolic_trace(copy.deepcopy(network))
+    whole = copy.deepcopy(network)
+    traced = fx.GraphModule(whole, _Tracer().trace(whole))
     modules = dict(traced.named_modules())
     for node in list(traced.graph.nodes):
         if node.op != "call_module" or not isinstance(modules[node.target], nn.BatchNorm2d):
@@ -26,6 +27,13 @@ def folded(network: nn.Module) -> nn.Module:
     traced.recompile()
     traced.delete_all_unused_submodules()
     return ChannelsLast(traced).eval().requires_grad_(False)
+
+
+class _Tracer(fx.Tracer):
+    """Looks into no layer: what has no modules of its own stays one step, whatever Python its forward holds."""
+
+    def is_leaf_module(self, module: nn.Module, name: str) -> bool:
+        return not list(module.children()) or super().is_leaf_module(module, name)
 
 
 class ChannelsLast(nn.Module):
