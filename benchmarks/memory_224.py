@@ -1,10 +1,11 @@
 """Memory at 224 pixels: one surrogate against the 24 victims of DUMB, a real run on Ray with one slot.
 
-    uv run python benchmarks/memory_224.py [--numerics exact fast] [--per-class 64] [--surrogate vgg11_bn]
+    uv run python benchmarks/memory_224.py [--numerics exact fast] [--per-class 64] [--folder DIR]
 
 The images are noise in DUMB's layout (300 x 300 pixels), the networks alexnet, resnet18 and vgg11_bn in full size,
-trained for one epoch on a few images: memory does not depend on what they learned. Peaks of the driver's and of the
-slot's resident memory (and of what it shares with nobody), sampled five times a second, by kind of unit.
+trained for one epoch on a few images: memory does not depend on what they learned. Then one vgg11_bn is trained as in
+DUMB, in batches of 128. Peaks of the resident memory of driver and slot, sampled four times a second, by kind of
+unit. --folder keeps data, store and results there, to go on later.
 """
 
 from __future__ import annotations
@@ -38,18 +39,30 @@ per_class = {per_class}
 [training]
 recipe = {{ name = "dumb_2023", epochs = 1, batch = 16 }}
 [[attacks]]
-name = "pgd"
+name = "fgsm"
 strength = "8/255"
-params = {{ steps = 2 }}
 """
-SPLITS = {"train": 16, "val": 8}
+TRAINING = """
+name = "training"
+task = "cat_dog"
+[models]
+source = {{ name = "folder", origin = "bing" }
+architecture = "vgg11_bn"
+[images]
+per_class = 2
+[training]
+recipe = { name = "dumb_2023", epochs = 1 }
+[[attacks]]
+name = "box_blur"
+strength = 1.0
+"""
 
 
-def write_images(folder: Path, per_class: int) -> None:
-    """Write JPEG files of noise in the layout of DUMB."""
+def write_images(folder: Path, sizes: dict[str, int]) -> None:
+    """Write JPEG files of noise in the layout of DUMB, both origins, so many a class and split."""
     generator = np.random.default_rng(0)
     for origin in ("bing", "google"):
-        for split, count in {**SPLITS, "test": per_class}.items():
+        for split, count in sizes.items():
             for name in ("cat", "dog"):
                 place = folder / "cat_dog" / origin / split / name
                 place.mkdir(parents=True)
@@ -59,21 +72,20 @@ def write_images(folder: Path, per_class: int) -> None:
 
 
 def watch(run: psutil.Popen, results: Path) -> dict[str, dict[str, float]]:
-    """Return the peaks in GB: of driver and slot, resident and unshared, over all and by kind of unit."""
+    """Return the peaks in GB of driver and slot, by kind of unit."""
     peaks: dict[str, dict[str, float]] = {"driver": defaultdict(float), "slot": defaultdict(float)}
     while run.poll() is None:
         kind = _running(results)
         for process in [run, *run.children(recursive=True)]:
             try:
-                name = " ".join(process.cmdline())
-                role = "driver" if process.pid == run.pid else "slot" if name.startswith("ray::") else ""
+                role = "driver" if process.pid == run.pid else "slot" if process.name().startswith("ray::") else ""
                 if role:
-                    memory = process.memory_full_info()
-                    for key, value in (("resident", memory.rss), ("unshared", memory.uss), (kind, memory.rss)):
-                        peaks[role][key] = max(peaks[role][key], value / 1e9)
+                    size = process.memory_info().rss / 1e9
+                    peaks[role]["all"] = max(peaks[role]["all"], size)
+                    peaks[role][kind] = max(peaks[role][kind], size)
             except psutil.Error:
                 continue
-        time.sleep(0.2)
+        time.sleep(0.25)
     return peaks
 
 
@@ -88,32 +100,41 @@ def _running(results: Path) -> str:
     return str(kinds[-1]) if kinds else "start"
 
 
+def measure(folder: Path, name: str, text: str, data: Path) -> None:
+    """Run a grid and print the peaks."""
+    grid, results = folder / f"{name}.toml", folder / f"results_{name}"
+    grid.write_text(text)
+    command = [str(Path(sys.executable).with_name("dumb-bench")), "run", str(grid), "--data", str(data)]
+    command += ["--results", str(results), "--store", str(folder / "store"), "--slots", "1", "--no-report"]
+    started = time.monotonic()
+    with (folder / "log").open("w") as log:
+        run = psutil.Popen(command, stdout=log, stderr=log)
+        peaks = watch(run, results)
+    if run.wait():
+        raise SystemExit((folder / "log").read_text())
+    print(f"{name}: {time.monotonic() - started:.0f} s")
+    for role, found in peaks.items():
+        print(f"  {role:7}", ", ".join(f"{key} {value:.2f} GB" for key, value in found.items()), flush=True)
+
+
 def main() -> None:
-    """Run the grid under each numerics and print the peaks."""
+    """Run the grid under each numerics, then train one network as DUMB does."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--numerics", nargs="+", default=["exact", "fast"])
+    parser.add_argument("--numerics", nargs="*", default=["exact", "fast"])
     parser.add_argument("--per-class", type=int, default=64)
     parser.add_argument("--surrogate", default="vgg11_bn")
+    parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
-    tool = Path(sys.executable).with_name("dumb-bench")
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_images(folder / "data", options.per_class)
+        folder = options.folder or Path(name)
+        if not (folder / "data").exists():
+            write_images(folder / "data", {"train": 16, "val": 8, "test": options.per_class})
+        if not (folder / "data_128").exists():
+            write_images(folder / "data_128", {"train": 64, "val": 8, "test": 2})
         for numerics in options.numerics:
-            grid = folder / f"{numerics}.toml"
-            grid.write_text(GRID.format(numerics=numerics, per_class=options.per_class, surrogate=options.surrogate))
-            results = folder / f"results_{numerics}"
-            command = [str(tool), "run", str(grid), "--data", str(folder / "data"), "--results", str(results)]
-            command += ["--store", str(folder / "store"), "--slots", "1", "--no-report"]
-            started = time.monotonic()
-            with (folder / "log").open("w") as log:
-                run = psutil.Popen(command, stdout=log, stderr=log)
-                peaks = watch(run, results)
-            if run.wait():
-                raise SystemExit((folder / "log").read_text())
-            print(f"{numerics}, surrogate {options.surrogate}: {time.monotonic() - started:.0f} s")
-            for role, found in peaks.items():
-                print(f"  {role:7}", ", ".join(f"{key} {value:.2f} GB" for key, value in found.items()), flush=True)
+            text = GRID.format(numerics=numerics, per_class=options.per_class, surrogate=options.surrogate)
+            measure(folder, numerics, text, folder / "data")
+        measure(folder, "training", TRAINING, folder / "data_128")
 
 
 if __name__ == "__main__":
