@@ -21,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from half_scoring import LARGE
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -171,17 +172,15 @@ def _labels(network: nn.Module, half: nn.Module, images: Tensor, labels: Tensor,
                 )
 
 
-def grid(device: str, folder: Path) -> None:
-    """Run the quickstart in process, exact and fast; print seconds and how far the two agree."""
+def grid(name: str, text: str, device: str, folder: Path) -> None:
+    """Run a grid in process, exact and fast; print seconds and how far the two agree."""
     import pandas as pd
 
-    text = Path("grids/quickstart.toml").read_text()
+    folder.mkdir()
     found = {}
     for numerics in ("exact", "fast"):
         path = folder / f"{numerics}.toml"
-        path.write_text(
-            text.replace('name = "quickstart"', f'name = "quickstart_{numerics}"\nnumerics = "{numerics}"', 1)
-        )
+        path.write_text(text.replace(f'name = "{name}"', f'name = "{name}_{numerics}"\nnumerics = "{numerics}"', 1))
         started = time.perf_counter()
         command = ["run", str(path), "--address", "serial", "--results", str(folder / numerics), "--no-report"]
         command += ["--store", str(folder / "store"), "--gpus-per-slot", "1" if device == "cuda" else "0"]
@@ -190,7 +189,7 @@ def grid(device: str, folder: Path) -> None:
             check=True,
             stdout=subprocess.DEVNULL,
         )
-        print(f"quickstart, {numerics}: {time.perf_counter() - started:.1f} s in one process")
+        print(f"{name}, {numerics}: {time.perf_counter() - started:.1f} s in one process")
         found[numerics] = pd.read_parquet(folder / numerics / "tables" / "tests")
     keys = ["surrogate_id", "attack", "attack_params", "strength", "image_source", "victim_id"]
     both = found["exact"].merge(found["fast"], on=keys, suffixes=("", "_fast"))
@@ -224,7 +223,9 @@ def main() -> None:
             passes(name, side, batch, device, repeats, copy.copy(peaks))
     if "grid" not in options.skip:
         with tempfile.TemporaryDirectory() as folder:
-            grid(options.device, Path(folder))
+            grid("quickstart", Path("grids/quickstart.toml").read_text(), options.device, Path(folder) / "small")
+            large = LARGE.replace("seed = 7", "seed = [7, 8, 9]").replace("epochs = 3", "epochs = 6")
+            grid("large", large, options.device, Path(folder) / "large")
 
 
 if __name__ == "__main__":
