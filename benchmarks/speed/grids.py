@@ -24,7 +24,7 @@ def quick(path: Path, numerics: str) -> str:
 def fourteen(numerics: str, *, small: bool = False) -> str:
     """Return the fourteen attacks, tuned as published and nothing else, delivered as JPEG, by six models.
 
-    small: by the two of one architecture, on 10 images a class.
+    Ten images a class are attacked and ten tuned on. small: by the two models of one architecture.
     """
     grid = _cut(_read(GRIDS / "dumb_fourteen_digits.toml"))
     grid["images"]["deliveries"] = ["jpeg75"]
@@ -32,12 +32,10 @@ def fourteen(numerics: str, *, small: bool = False) -> str:
     for attack in grid["attacks"]:
         if "tune" in attack:
             attack.pop("strength", None)
+            attack["tune"]["per_class"] = 10
+    grid["images"]["per_class"] = 10
     if small:
         grid["models"]["architecture"] = ["small_alexnet"]
-        grid["images"]["per_class"] = 10
-        for attack in grid["attacks"]:
-            if "tune" in attack:
-                attack["tune"]["per_class"] = 10
     return _text(grid, numerics)
 
 
