@@ -224,7 +224,7 @@ def main() -> None:
     if "grid" not in options.skip:
         with tempfile.TemporaryDirectory() as folder:
             grid("quickstart", Path("grids/quickstart.toml").read_text(), options.device, Path(folder) / "small")
-            large = LARGE.replace("seed = 7", "seed = [7, 8, 9]").replace("epochs = 3", "epochs = 6")
+            large = LARGE.replace("seed = 7", "seed = [7, 8, 9]").replace("epochs = 2", "epochs = 6")
             grid("large", large, options.device, Path(folder) / "large")
 
 

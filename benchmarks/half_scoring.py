@@ -42,9 +42,9 @@ architecture = ["alexnet", "resnet18", "vgg11_bn"]
 balance = "50/50"
 seed = 7
 [images]
-per_class = 60
+per_class = 40
 [training]
-recipe = { name = "small", lr = 1e-4, epochs = 3 }
+recipe = { name = "small", lr = 1e-4, epochs = 2 }
 [[attacks]]
 name = "pgd"
 strength = ["2/255", "8/255"]

@@ -46,7 +46,7 @@ TRAINING = """
 name = "training"
 task = "cat_dog"
 [models]
-source = {{ name = "folder", origin = "bing" }
+source = { name = "folder", origin = "bing" }
 architecture = "vgg11_bn"
 [images]
 per_class = 2

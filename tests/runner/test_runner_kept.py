@@ -19,7 +19,7 @@ from minigrid import FGSM, STEPS, Ended, kept_grid
 from dumb_bench.catalogue import Catalogue
 from dumb_bench.deliveries.uint8 import uint8
 from dumb_bench.grid_file import parse_grid
-from dumb_bench.runner import attack_unit
+from dumb_bench.runner import slot_state
 from dumb_bench.runner.describe import EMPTY
 from dumb_bench.runner.kept_sets import kept_size
 from dumb_bench.runner.outstanding import outstanding
@@ -76,14 +76,14 @@ def run(command: Callable[..., Ended], write: Callable[..., Path]) -> Callable[.
 def crafted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float | None]]:
     """The sets that are crafted from now on, as (attack, strength)."""
     seen: list[tuple[str, float | None]] = []
-    real = attack_unit.craft
+    real = slot_state.craft
 
     def counting(entry: Any, *data: Any, **more: Any) -> Iterator[Any]:
         for made in real(entry, *data, **more):
             seen.append((entry.plugin.name, made.strength))
             yield made
 
-    monkeypatch.setattr(attack_unit, "craft", counting)
+    monkeypatch.setattr(slot_state, "craft", counting)
     return seen
 
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from minigrid import Ended, mini_grid
+from minigrid import BLUR, FGSM, Ended, mini_grid
 from s3_server import uri
 from test_runner_serial import assert_same_tables
 
@@ -55,11 +55,15 @@ def test_two_drivers_on_one_bucket_give_the_rows_of_a_local_run(
     assert_same_tables(mini_run, download(folder, tmp_path / "copy"))
     assert folder.names("leases") == store.place.names("leases") == []
     assert sum(event["event"] == "run_finished" for event in read_events(folder)) == 2
+
+    grid.write_text(mini_grid(attacks=FGSM + BLUR + '[[attacks]]\nname = "bim"\nstrength = 0.1\n'))
+    later = subprocess.run(call, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert later.returncode == 0, later.stderr  # a process that trained nothing reads the weights, and keeps them
     kept = {path.name for path in (cache / "weights").rglob("*") if path.is_file()}
     assert len(kept) == 2 and all(len(name) == 64 for name in kept)
 
     found = json.loads(command("status", results, "--json").out)
-    assert (found["tests"], found["tests_done"], found["models_done"], found["failed"]) == (64, 64, 2, [])
+    assert (found["tests"], found["tests_done"], found["models_done"], found["failed"]) == (80, 80, 2, [])
     assert found["running"] == []
     assert command("check", "results", results).code == 0
-    assert "tests 64" in command("compact", results).out
+    assert "tests 80" in command("compact", results).out
