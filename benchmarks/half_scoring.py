@@ -169,7 +169,8 @@ def main() -> None:
         text, store = options.grid.read_text(), options.store
         if options.large:
             text, store = LARGE, f"{folder}/store"
-            (Path(folder) / "large.toml").write_text(LARGE)
+            trained = LARGE.partition("[[attacks]]")[0] + '[[attacks]]\nname = "box_blur"\nstrength = 1.0\n'
+            (Path(folder) / "large.toml").write_text(trained)
             asked = RunOptions(results=f"{folder}/results", store=store, address="serial")
             run_grid(Path(folder) / "large.toml", catalogue, asked, Watcher(), lambda line: print(line, flush=True))
         plan = build_plan(parse_grid(text, "grid", catalogue), catalogue)
