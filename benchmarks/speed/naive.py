@@ -7,7 +7,8 @@ its file, decode the set and predict. Nothing outlives the step that made it.
 
 So that its tables can agree with the harness's, it differs from that code: models are behind their own preprocessing,
 images are rounded to 8 bits, batches are the harness's chunks with the harness's seeds, attacks are the package's
-functions (no gradient shared between the strengths of a sweep), files of a sweep are lossless (BMP, quicker to write
+functions (no gradient shared between the strengths of a sweep), what they return is moved into the budget (at an eps of
+76.5 levels the last bit decides how a pixel is rounded), files of a sweep are lossless (BMP, quicker to write
 and read than JPEG), a strength is chosen on the tuning split. SSIM is torchmetrics', as there.
 """
 
@@ -25,6 +26,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from dumb_bench.data.images import attacked_images
+from dumb_bench.perturbation import project
 from dumb_bench.seeding import derive_seed
 from dumb_bench.spec import AttackSpec, ImagesSpec
 
@@ -176,8 +178,9 @@ class Naive:
                         for some, theirs in zip(torch.split(pictures, alone), torch.split(labels, alone), strict=True)
                     ]
                 )
+                made = project(made.detach(), pictures, self.study.norm(spec), strength)
             with self.clock.stage("files"):
-                write(to, made.detach(), labels, number * spec.chunk, kind)
+                write(to, made, labels, number * spec.chunk, kind)
 
     def _sweep(self, tuning: Tuning) -> float | None:
         """Make and measure every strength; return the most successful one of SSIM above the threshold."""
