@@ -10,7 +10,7 @@ KINDS: dict[str, tuple[str, frozenset[str]]] = {
         frozenset(
             {"base", "craft", "features", "gradients", "gradient_graphs", "iterative", "tuning", "torchattacks_call"}
         )
-        | {"foreign", "foreign_parameters", "foreign_rows", "recording"}
+        | {"foreign", "foreign_parameters", "foreign_rows", "recording", "shared_steps"}
         | {"torchattacks_table", "art_refused", "transferattack_table"},
     ),
     "sources": (

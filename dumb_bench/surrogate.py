@@ -57,9 +57,11 @@ class LockedSurrogate(nn.Module):
         aggregation: how the samples' outputs become one, one of `AGGREGATIONS`.
         seed: of the order in which `cycle` asks the samples.
 
+    repeatable: whether the same images always get the same answer, so that it need not be asked for twice: its networks
+    draw no random numbers, and it is no `cycle`.
     gradient_batch: images of a pass where a gradient is taken of each image by itself; None for all at once. Smaller
-    passes stay in the cache and hold less memory; for networks that draw no random numbers, not for `cycle`.
-    gradient_graphs: what runs the passes of a gradient, under the same conditions; None for plain calls.
+    passes stay in the cache and hold less memory; for a repeatable one.
+    gradient_graphs: what runs the passes of a gradient of a repeatable one; None for plain calls.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class LockedSurrogate(nn.Module):
         self.members = nn.ModuleList(networks)
         self.num_classes = num_classes
         self.aggregation = aggregation
+        self.repeatable = False
         self.gradient_batch: int | None = None
         self.gradient_graphs: GradientRunner | None = None
         self._order = torch.randperm(len(networks), generator=torch.Generator().manual_seed(seed)).tolist()

@@ -39,5 +39,5 @@ def bim(
     return iterate(
         images, eps, gradient=Objective(surrogate, labels, targets, loss).gradient, generator=generator,
         norm=norm, steps=steps, step=chosen_step("bim", sized(eps, steps, relative_step), norm, reference=reference),
-        decay=0.0,
+        decay=0.0, shares=reference,
     )  # fmt: skip

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from dumb_bench.attacks.base import AttackInfo
 from dumb_bench.attacks.recording import Iterate, recording
+from dumb_bench.attacks.shared_steps import SharedSteps, sharing
 from dumb_bench.catalogue import Entry, all_params
 from dumb_bench.errors import AttackError
 from dumb_bench.generators import forked_and_seeded
@@ -89,7 +90,8 @@ def craft(
         steps: after which the images are recorded too, each from 1 to below the attack's parameter `steps`; they are in
             memory together. The images and their random numbers stay the same.
 
-    What the strengths of an attack with a `path` share is computed with the first of them, and counted there.
+    What the strengths of an attack with a `path`, or with steps that do not grow with it, share is computed with the
+    first of them, and counted there.
 
     Raises:
         AttackError: wrong shape or type, not finite, the surrogate was changed, or its steps cannot be recorded.
@@ -99,6 +101,9 @@ def craft(
     snapshot = surrogate.snapshot() if surrogate is not None else None
     parts = [slice(start, start + chunk) for start in range(0, len(images), chunk)]
     paths: dict[int, Callable[[float], Tensor]] = {}
+    single = isinstance(strengths, Sized) and len(strengths) == 1
+    repeatable = surrogate is not None and surrogate.repeatable and not single
+    shared = [SharedSteps() if repeatable else None for _ in parts]
     name = attack.plugin.name
 
     def spent() -> Cost:
@@ -111,7 +116,7 @@ def craft(
         data = (surrogate, images[part].clone(), labels[part].clone())
         aimed = None if targets is None else targets[part].clone()
         seed = derive_seed(*seed_key, "chunk", number)
-        with seeded(seed, images.device) as generator, torch.enable_grad():
+        with seeded(seed, images.device) as generator, torch.enable_grad(), sharing(shared[number]):
             if info.path is None or strength is None:
                 return attack.call(*data, strength, generator=generator, targets=aimed, **settings)
             if number not in paths:

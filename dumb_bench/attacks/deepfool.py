@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Annotated
 
 import torch
@@ -19,7 +20,11 @@ Advance = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(numbers (n,) of the images that go on, where they are, their steps, both (n, C, H, W) float64) -> where they go."""
 
 
-def _step(surrogate: Surrogate, points: Tensor, labels: Tensor, rivals: int) -> tuple[Tensor, Tensor]:
+Step = tuple[Tensor, Tensor]
+"""Which points still have their label, (N,) bool, and those points' steps, (n, C, H, W) float64."""
+
+
+def _step(surrogate: Surrogate, points: Tensor, labels: Tensor, rivals: int) -> Step:
     """Return which points (n, C, H, W) still have their label, (n,) bool, and those points' steps, float64.
 
     Equations 7 to 9 of algorithm 2: with w_k the gradient of f_k - f_label, the step is |f_k - f_label| / |w_k|^2 w_k
@@ -57,14 +62,16 @@ def _step(surrogate: Surrogate, points: Tensor, labels: Tensor, rivals: int) -> 
 
 
 def _walk(
-    surrogate: Surrogate, images: Tensor, labels: Tensor, steps: int, candidates: int | None, advance: Advance
+    images: Tensor, steps: int, first: Callable[[], Step], later: Callable[[Tensor, Tensor], Step], advance: Advance
 ) -> Tensor:
-    """Return where the images (N, C, H, W) arrive; those that crossed their boundary are not computed any further."""
-    rivals = surrogate.num_classes - 1 if candidates is None else min(candidates, surrogate.num_classes - 1)
+    """Return where the images (N, C, H, W) arrive; those that crossed their boundary are not computed any further.
+
+    first: the step of all images; later: of (numbers (n,), where those are).
+    """
     points = images.clone()
     going = torch.arange(len(images), device=images.device)
-    for _ in range(steps):
-        still, step = _step(surrogate, points[going], labels[going], rivals)
+    for number in range(steps):
+        still, step = later(going, points[going]) if number else first()
         going = going[still]
         if len(going) == 0:
             break
@@ -84,13 +91,23 @@ def _path(
     reference: bool = False,
 ) -> Callable[[float], Tensor]:
     del generator, targets
+    rivals = surrogate.num_classes - 1 if candidates is None else min(candidates, surrogate.num_classes - 1)
+
+    def later(going: Tensor, points: Tensor) -> Step:
+        return _step(surrogate, points, labels[going], rivals)
+
+    def first() -> Step:
+        return _step(surrogate, images.clone(), labels, rivals)
+
+    if getattr(surrogate, "repeatable", False):
+        first = cache(first)  # the same at every overshoot
 
     def published(overshoot: float) -> Tensor:
         def advance(going: Tensor, points: Tensor, step: Tensor) -> Tensor:
             del going
             return points + (1 + overshoot) * step
 
-        return _walk(surrogate, images, labels, steps, candidates, advance)
+        return _walk(images, steps, first, later, advance)
 
     if reference:
         return published
@@ -101,7 +118,7 @@ def _path(
         total[going] += step
         return images[going].double() + (1 + CROSSING) * total[going]
 
-    _walk(surrogate, images, labels, steps, candidates, advance)
+    _walk(images, steps, first, later, advance)
 
     def at(overshoot: float) -> Tensor:
         return (images.double() + (1 + overshoot) * total).clamp(0, 1).to(images.dtype)

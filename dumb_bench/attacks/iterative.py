@@ -15,6 +15,7 @@ from torch import Tensor
 
 from dumb_bench.attacks.base import REFERENCE_STEP, Norm, iterations_step
 from dumb_bench.attacks.recording import Loop
+from dumb_bench.attacks.shared_steps import shared_walk
 from dumb_bench.attacks.views.base import Scene, View
 from dumb_bench.errors import InputError
 from dumb_bench.perturbation import project
@@ -143,13 +144,16 @@ def iterate(
     start: Tensor | None = None,
     estimate: Estimate = plain,
     direction: Direction | None = None,
+    shares: bool = False,
 ) -> Tensor:
     """Return adversarial images (N, C, H, W) within eps of the images in the norm, and in [0, 1].
 
     images: (N, C, H, W) in [0, 1]. eps: the budget, in the norm's unit. step: the size of each, None for eps / steps.
     decay: of the momentum g = decay * g + grad / mean|grad| (Dong et al., CVPR 2018, equation 6); 0 for none.
     start: (N, C, H, W) where to begin; None for the images, or with random_start a random point of the ball.
-    direction: of a step, by default the norm's steepest one.
+    direction: of a step, by default the norm's steepest one. shares: whether calls at other strengths would take the
+    same steps while no budget binds (`shared_steps.py`): in Linf without momentum, in steps of a fixed size, of a
+    gradient that does not know eps.
 
     The images after each step can be recorded (`recording.py`).
 
@@ -162,9 +166,18 @@ def iterate(
     adversarial = start.double()
     momentum = torch.zeros_like(adversarial)
     loop = Loop(steps, images.dtype)
+    walk = shared_walk(start, size, generator) if shares else None
     for number in range(1, steps + 1):
-        found = estimate(adversarial.to(images.dtype), momentum, gradient)
-        momentum = decay * momentum + unit_l1(found)
-        adversarial = project(adversarial + size * towards(momentum), images, norm, eps)
+        move = None if walk is None else walk.known()
+        if move is None:
+            found = estimate(adversarial.to(images.dtype), momentum, gradient)
+            momentum = decay * momentum + unit_l1(found)
+            move = towards(momentum)
+            if walk is not None:
+                walk.keep(move)
+        moved = adversarial + size * move
+        if walk is not None and not bool((moved - images).abs().amax() <= eps):
+            walk = None
+        adversarial = project(moved, images, norm, eps)
         loop.note(number, adversarial)
     return loop.end(adversarial.to(images.dtype))

@@ -38,4 +38,5 @@ def rfgsm(
     return iterate(
         images, eps, gradient=Objective(surrogate, labels, targets, loss).gradient, generator=generator,
         steps=steps, step=step, decay=0.0, start=(images + step * noise.sign()).clamp(0, 1),
+        shares=reference,
     )  # fmt: skip

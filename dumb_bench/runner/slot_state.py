@@ -181,7 +181,8 @@ class SlotState:
             members = [modify(copy.deepcopy(member), **spec.modifier.as_dict()) for member in members]
         seed = derive_seed("cycle", *(model.id for model in spec.models))
         surrogate = LockedSurrogate(members, self.classes(spec.task), spec.aggregation, seed)
-        if numerics == FAST and spec.aggregation != "cycle" and not self._random(spec):
+        surrogate.repeatable = spec.aggregation != "cycle" and not self._random(spec)
+        if numerics == FAST and surrogate.repeatable:
             shape = task_named(spec.task, self.catalogue).image_shape
             surrogate.gradient_batch = batch_for(torch.empty(1, *shape, device=self.device), FAST)
             if self.device.type == "cuda":

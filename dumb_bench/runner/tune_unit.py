@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+import torch
+from torch import Tensor
 
 from dumb_bench.attacks.craft import budget_norm
 from dumb_bench.attacks.tuning import Point, choose, largest_feasible
@@ -66,18 +68,18 @@ class _Sweep:
             seed_key=(*seed_key_of(spec.surrogate if looks else None, spec.attack, spec.images, self.settings), "tune"),
             targets=self.images.aim(spec.attack.targeted),
         )  # fmt: skip
+        last: tuple[Tensor, float, tuple[int, ...]] | None = None
         for crafted in made:
             delivered = self._state.deliver(crafted.images, DELIVERY)
-            similar = float(ssim(delivered, self.images.images).double().mean())
-            fooled = [
-                int(
-                    (
-                        right & self._success(labels_of(self._state.own_logits(surrogate, delivered, spec.numerics)))
-                    ).sum()
-                )
-                for surrogate, right in zip(self.surrogates, self.right, strict=True)
-            ]
-            yield _Measured(similar, tuple(fooled), Cost(crafted.forwards, crafted.backwards))
+            if last is None or not torch.equal(last[0], delivered):  # a budget that no step reaches changes nothing
+                last = delivered, float(ssim(delivered, self.images.images).double().mean()), self._fooled(delivered)
+            yield _Measured(*last[1:], Cost(crafted.forwards, crafted.backwards))
+
+    def _fooled(self, delivered: Tensor) -> tuple[int, ...]:
+        """Return how many images of those it gets right each surrogate is fooled by."""
+        logits = (self._state.own_logits(surrogate, delivered, self._spec.numerics) for surrogate in self.surrogates)
+        fooled = (self._success(labels_of(found)) for found in logits)
+        return tuple(int((right & found).sum()) for right, found in zip(self.right, fooled, strict=True))
 
     def _success(self, predictions: Labels) -> Any:
         targeted = self._spec.attack.targeted

@@ -48,6 +48,10 @@ name = "fgsm"
 params = { loss = "logit" }
 tune = { ssim = 0.01, over = [0.04, 0.05, 0.07], per_class = 8, search = "bisection" }
 [[attacks]]
+name = "bim"
+params = { steps = 3, reference = true }
+tune = { ssim = 0.01, over = [0.01, 0.02, 0.03, 0.04], per_class = 8, search = "bisection" }
+[[attacks]]
 name = "box_blur"
 strength = [1.0, 2.0]
 """
@@ -74,25 +78,30 @@ OWN_SETS = MODELS * SOURCES
 FORMS = 2
 """A set as crafted, and its perturbations swapped (the control `delta_swap`)."""
 
-CHOSEN = {("pgd", 2): 0.02, ("pgd", 4): 0.09, ("fgsm", None): 0.07}
+CHOSEN = {("pgd", 2): 0.02, ("pgd", 4): 0.09, ("fgsm", None): 0.07, ("bim", 3): 0.04}
 """The strengths that tuning cannot but choose: at .95 nothing is similar, at most .09 everything is."""
 
-TUNED_STRENGTHS = 2 + 2 + 2
-"""Looked at for each surrogate: all of two; and of three, bisected, two."""
+TUNED_STRENGTHS = 2 + 2 + 2 + 3
+"""Looked at for each surrogate: all of two; of three, bisected, two; of four, bisected, three."""
 
-TUNING_GRADIENTS = 2 * 2 + 2 * 4 + 1
-"""For each image: two strengths of two steps, two of four, and one gradient for the whole sweep of FGSM."""
+SAME = 1
+"""Of those: three steps of 2/255 give the same images within .03 and .04, which are not looked at twice."""
 
-GRADIENTS = 1 + 3 + 2 + 4 + 1
+TUNING_GRADIENTS = 2 * 2 + 2 * 4 + 1 + 3
+"""For each image: two strengths of two steps, two of four, one gradient for the whole sweep of FGSM, and three for that
+of BIM, whose fixed steps are the same at .02, .03 and .04.
+"""
+
+GRADIENTS = 1 + 3 + 2 + 4 + 1 + 3
 """For each attacked image: the sweep of FGSM, then the steps of the others, and FGSM at its chosen strength."""
 
-STRENGTHS = 2 + 1 + 1 + 1 + 1
-FREE_STRENGTHS = 1 + (3 + 3) + 2
+STRENGTHS = 2 + 1 + 1 + 1 + 1 + 1
+FREE_STRENGTHS = 1 + (3 + 4) + 2
 """Of what looks at no surrogate: identity, noise at every strength used (grid, chosen), blur."""
 
 SETS = OWN_SETS * STRENGTHS + SOURCES * FREE_STRENGTHS
 ALL_FORMS = OWN_SETS * STRENGTHS * FORMS + SOURCES * FREE_STRENGTHS
-UNITS = OWN_SETS * 5 + SOURCES * (1 + 2 + 1)  # noise in two: its chosen strengths are known later
+UNITS = OWN_SETS * 6 + SOURCES * (1 + 2 + 1)  # noise in two: its chosen strengths are known later
 
 ROUNDS = 2
 """Before the strengths are chosen, and after; each ends with a compaction."""
@@ -122,9 +131,9 @@ IDEAL = {
         "parts_written": MODELS * len(CHOSEN),
         "splits_read": SOURCES,
         "sets": MODELS * TUNED_STRENGTHS,
-        "ssim": MODELS * TUNED_STRENGTHS * TUNING,
+        "ssim": MODELS * (TUNED_STRENGTHS - SAME) * TUNING,
         "encodes": (SOURCES + MODELS * TUNED_STRENGTHS) * TUNING,
-        "answers": MODELS * (1 + TUNED_STRENGTHS) * TUNING,
+        "answers": MODELS * (1 + TUNED_STRENGTHS - SAME) * TUNING,
         "gradient_passes": MODELS * TUNING_GRADIENTS * TUNING,
         "backwards": MODELS * TUNING_GRADIENTS * TUNING,
     },
