@@ -95,7 +95,7 @@ class Tune(_Table):
 
     ssim: Annotated[float, Field(ge=-1, lt=1)] = 0.4
     over: Annotated[list[Strength], BeforeValidator(sweep), Field(min_length=2), AfterValidator(distinct)] | None = None
-    search: Literal["full", "bisection"] = "full"
+    search: Literal["full", "pruned", "bisection"] = "full"
     per_class: Annotated[int, Field(ge=2, le=1_000_000)] | None = None
     reference: bool = False
 

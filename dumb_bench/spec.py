@@ -224,7 +224,8 @@ class TuneSpec:
     """How a strength is chosen for each surrogate: the best of `over` whose mean SSIM lies strictly above `ssim`.
 
     reference: by the published rule, the highest success, ties to the largest strength; else the smallest strength
-    within one point of the highest. search: `full`, every strength; `bisection`, the largest allowed strength.
+    within one point of the highest. search: `full`, every strength; `pruned`, the same
+    choice without the strengths that cannot change it; `bisection`, the largest allowed strength.
     """
 
     over: tuple[float, ...]

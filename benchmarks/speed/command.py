@@ -39,6 +39,20 @@ class Numerics(StrEnum):
     fast = "fast"
 
 
+class Attacks(StrEnum):
+    """The form of the fourteen attacks."""
+
+    own = "own"
+    published = "published"
+
+
+class Search(StrEnum):
+    """How the harness looks for a strength."""
+
+    full = "full"
+    pruned = "pruned"
+
+
 def benchmark(
     rounds: Annotated[
         int, typer.Option(min=1, help=f"Rounds of each study; below {LEAST_ROUNDS} nothing is written.")
@@ -57,6 +71,15 @@ def benchmark(
         bool,
         typer.Option("--deepfool-by-image", help="The naive script's DeepFool takes image by image, as torchattacks."),
     ] = False,
+    attacks: Annotated[
+        Attacks, typer.Option(help="Against the naive script: in the package's form, or the published one.")
+    ] = Attacks.own,
+    search: Annotated[
+        Search, typer.Option(help="Of strengths by the harness; the naive script always looks at all.")
+    ] = Search.full,
+    per_class: Annotated[
+        int, typer.Option(min=2, max=38, help="Against the naive script: images a class, to tune on and to attack.")
+    ] = 10,
     write: Annotated[bool, typer.Option("--write", help=f"Write {RESULTS.parent.name}/{RESULTS.name}.")] = False,
 ) -> None:
     """Measure the harness beside an ideal loop, a naive script and the machine's limit, in turn, on one thread."""
@@ -78,8 +101,15 @@ def benchmark(
         name = f"{grid.stem}{', cut' if quick else ''}{', fast' if numerics is Numerics.fast else ''}"
         found.append(measure(name, text, rounds, IDEAL, say, report=True))
     if study is not Which.ideal:
-        text = grids.fourteen(numerics.value, small=quick)
-        name = f"dumb_fourteen_digits, cut to {'two' if quick else 'six'} models"
+        text = grids.fourteen(
+            numerics.value,
+            small=quick,
+            published=attacks is Attacks.published,
+            search=search.value,
+            per_class=per_class,
+        )
+        models = "two" if quick else "six"
+        name = f"fourteen attacks, {attacks.value} form, {search.value} search, {models} models, {2 * per_class} images"
         found.append(measure(name, text, rounds, NAIVE, say, by_image=deepfool_by_image))
     limits = measure_limits(found[0].study)
     shown = [ratios(found), *(stages(item) for item in found)]

@@ -8,6 +8,8 @@ from typing import Any
 
 import tomli_w
 
+from dumb_bench.catalogue import Catalogue, all_params
+
 GRIDS = Path(__file__).resolve().parents[2] / "grids"
 
 
@@ -21,19 +23,26 @@ def quick(path: Path, numerics: str) -> str:
     return _text(_cut(_read(path)), numerics)
 
 
-def fourteen(numerics: str, *, small: bool = False) -> str:
+def fourteen(
+    numerics: str, *, small: bool = False, published: bool = False, search: str = "full", per_class: int = 10
+) -> str:
     """Return the fourteen attacks, tuned as published and nothing else, delivered as JPEG, by six models.
 
-    Ten images a class are attacked and ten tuned on. small: by the two models of one architecture.
+    small: by the two models of one architecture. published: the attacks in their published form, too, whose steps do
+    not grow with eps; otherwise the package's own. search: of strengths. per_class: images that are attacked, and as
+    many tuned on.
     """
+    catalogue = Catalogue()
     grid = _cut(_read(GRIDS / "dumb_fourteen_digits.toml"))
     grid["images"]["deliveries"] = ["jpeg75"]
     grid["report"]["primary"] = "pgd@tuned"
     for attack in grid["attacks"]:
         if "tune" in attack:
             attack.pop("strength", None)
-            attack["tune"]["per_class"] = 10
-    grid["images"]["per_class"] = 10
+            attack["tune"] = {**attack["tune"], "per_class": per_class, "search": search}
+        if published and "reference" in all_params(catalogue.get("attacks", attack["name"]), {}):
+            attack["params"] = {**attack.get("params", {}), "reference": True}
+    grid["images"]["per_class"] = per_class
     if small:
         grid["models"]["architecture"] = ["small_alexnet"]
     return _text(grid, numerics)

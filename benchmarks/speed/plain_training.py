@@ -35,11 +35,14 @@ def train(model: Model, catalogue: Catalogue) -> Trained:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(model.seed("init"))
         network = model.build()
+        layout = torch.channels_last if recipe.channels_last else torch.preserve_format
+        network.to(memory_format=layout)
         torch.manual_seed(model.seed("dropout"))
         order, noise = (torch.Generator().manual_seed(model.seed(name)) for name in ("order", "noise"))
         adam = torch.optim.Adam(
-            network.parameters(), lr=recipe.lr, betas=(recipe.momentum, 0.999), weight_decay=recipe.weight_decay
-        )
+            network.parameters(), lr=recipe.lr, betas=(recipe.momentum, 0.999), weight_decay=recipe.weight_decay,
+            fused=recipe.fused or None,
+        )  # fmt: skip
         batches = math.ceil(len(labels) / recipe.batch)
         best, kept = (-math.inf, -math.inf), {}
         reference, since, step = -math.inf, 0, 0
@@ -54,7 +57,7 @@ def train(model: Model, catalogue: Catalogue) -> Trained:
                     seen = (seen + sigma * torch.randn(seen.shape, generator=noise)).clamp_(0, 1)
                 adam.param_groups[0]["lr"] = _rate(model, step, batches)
                 adam.zero_grad()
-                functional.cross_entropy(network(seen), labels[part]).backward()  # type: ignore[no-untyped-call]
+                functional.cross_entropy(network(seen.to(memory_format=layout)), labels[part]).backward()  # type: ignore[no-untyped-call]
                 adam.step()
                 step += 1
             loss, f1 = _validate(network, unseen, truth)

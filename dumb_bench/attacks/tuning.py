@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -51,3 +52,25 @@ def largest_feasible(
         else:
             high = middle
     return found, sorted(measured)
+
+
+def pruned(
+    strengths: Sequence[float], measure: Callable[[float], Point], threshold: float, *, reference: bool = False
+) -> Point | None:
+    """Return what `choose` returns of all strengths, without measuring those that could not change it.
+
+    strengths: rising. It takes SSIM to fall as the strength rises, as `largest_feasible` does; success may go up and
+    down. From the largest allowed strength downwards, none beats or ties with one that fools every image (reference);
+    where the largest fools every image, the first from below within one point of that is the smallest.
+    """
+    largest, _ = largest_feasible(strengths, measure, threshold)
+    if largest is None:
+        return None
+    allowed = [strength for strength in strengths if strength <= largest.strength]
+    enough = 1 if reference else 1 - NEAR if largest.success == 1 else math.inf
+    points = [largest]
+    for strength in reversed(allowed) if reference else allowed:
+        points.append(measure(strength))
+        if points[-1].success >= enough and points[-1].ssim > threshold:
+            break
+    return choose(points, threshold, reference=reference)

@@ -70,7 +70,7 @@ def estimate(plan: Plan, catalogue: Catalogue) -> Estimate:
     for tuning in plan.tunings.values():
         images = tuning.images.per_class * len(task_named(tuning.images.task, catalogue).classes)
         points = len(tuning.tune.over)
-        strengths = points if tuning.tune.search == "full" else points.bit_length()
+        strengths = points.bit_length() if tuning.tune.search == "bisection" else points
         crafting += _crafting(tuning.attack, tuning.surrogate, images, strengths, each, catalogue)
     table = int(30 * plan.test_rows + rows * (2.0 if plan.grid.output.margins else 0.3))
     return Estimate(training, crafting, scoring, table, weights)

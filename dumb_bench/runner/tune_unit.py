@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from dumb_bench.attacks.craft import budget_norm
-from dumb_bench.attacks.tuning import Point, choose, largest_feasible
+from dumb_bench.attacks.tuning import Point, choose, largest_feasible, pruned
 from dumb_bench.catalogue import all_params
 from dumb_bench.evaluation import Labels
 from dumb_bench.perturbation import ssim
@@ -20,7 +21,7 @@ from dumb_bench.runner.attack_unit import seed_key_of
 from dumb_bench.runner.machine import hardware, host, library_versions
 from dumb_bench.runner.slot_state import SlotState, labels_of
 from dumb_bench.runner.units import TuneUnit
-from dumb_bench.spec import TuningSpec, to_json
+from dumb_bench.spec import TuneSpec, TuningSpec, to_json
 from dumb_bench.store.rows import as_table
 from dumb_bench.surrogate import Cost
 
@@ -103,15 +104,11 @@ def run_tune(unit: TuneUnit, state: SlotState) -> dict[str, pa.Table]:
         found, right = measured[strength], int(sweep.right[place].sum())
         return Point(strength, found.ssim, found.fooled[place] / right if right else 0.0)
 
-    if tune.search == "full":
-        measured |= {strength: sweep.at(strength) for strength in tune.over}
+    places = [partial(point, place=place) for place in range(len(unit.tunings))]
+    choices = [_choice(tune, at) for at in places]
     rows = []
-    for place, item in enumerate(unit.tunings):
-        shortest, looked = largest_feasible(tune.over, lambda value, at=place: point(value, at), tune.ssim)  # type: ignore[misc]
-        chosen = shortest
-        if tune.search == "full":
-            points = [point(strength, place) for strength in tune.over]
-            chosen = choose(points, tune.ssim, reference=tune.reference)
+    for place, (item, chosen) in enumerate(zip(unit.tunings, choices, strict=True)):
+        shortest, looked = largest_feasible(tune.over, places[place], tune.ssim)
         rows.append(
             {
                 **_about(unit, item, sweep, state),
@@ -131,6 +128,15 @@ def run_tune(unit: TuneUnit, state: SlotState) -> dict[str, pa.Table]:
     cost = [sum(values) for values in zip(*(found.cost for found in measured.values()), strict=True)]
     shared = {"forwards": cost[0], "backwards": cost[1], "seconds": time.perf_counter() - started}
     return {"tunings": as_table("tunings", [{**row, **shared} for row in rows])}
+
+
+def _choice(tune: TuneSpec, at: Callable[[float], Point]) -> Point | None:
+    """Return the strength that a surrogate chooses. at: measures one."""
+    if tune.search == "full":
+        return choose([at(strength) for strength in tune.over], tune.ssim, reference=tune.reference)
+    if tune.search == "pruned":
+        return pruned(tune.over, at, tune.ssim, reference=tune.reference)
+    return largest_feasible(tune.over, at, tune.ssim)[0]
 
 
 def _about(unit: TuneUnit, item: TuningSpec, sweep: _Sweep, state: SlotState) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dumb_bench.attacks.tuning import Point, choose, largest_feasible
+from dumb_bench.attacks.tuning import Point, choose, largest_feasible, pruned
 
 CURVE = [Point(1, 0.9, 0.2), Point(2, 0.7, 0.995), Point(3, 0.5, 1.0), Point(4, 0.41, 1.0), Point(5, 0.4, 1.0)]
 
@@ -43,3 +43,42 @@ def test_bisection_finds_the_last_feasible_strength_with_few_points(count: int, 
     assert (found.strength if found else 0) == wanted
     assert len(asked) == len(set(asked)) <= count.bit_length()
     assert [point.strength for point in measured] == sorted(asked)
+
+
+@given(
+    st.data(),
+    st.lists(st.sampled_from([0.0, 0.3, 0.98, 0.985, 0.99, 0.995, 1.0]), min_size=1, max_size=30),
+    st.booleans(),
+)
+def test_pruning_changes_no_choice(data: st.DataObject, success: list[float], reference: bool) -> None:
+    feasible = data.draw(st.integers(0, len(success)))
+    points = {
+        float(number): Point(float(number), 0.9 if number < feasible else 0.1, rate)
+        for number, rate in enumerate(success)
+    }
+    asked: list[float] = []
+
+    def measure(strength: float) -> Point:
+        asked.append(strength)
+        return points[strength]
+
+    found = pruned(list(points), measure, 0.4, reference=reference)
+    assert found == choose(list(points.values()), 0.4, reference=reference)
+    if reference and feasible and success[feasible - 1] == 1:
+        assert len(set(asked)) <= len(success).bit_length()
+
+
+def test_pruning_stops_at_what_nothing_beats() -> None:
+    curve = {point.strength: point for point in CURVE}
+    asked: list[float] = []
+
+    def measure(strength: float) -> Point:
+        asked.append(strength)
+        return curve[strength]
+
+    assert pruned([1, 2, 3, 4, 5], measure, 0.4, reference=True) == CURVE[3]
+    assert set(asked) == {3, 4, 5}, "bisection looks at 3, 4, 5; 4 fools all"
+    asked.clear()
+    assert pruned([1, 2, 3, 4, 5], measure, 0.4) == CURVE[1]
+    assert set(asked) == {1, 2, 3, 4, 5}, "from below, 2 is within one point of all"
+    assert pruned([1, 2], measure, 0.95) is None
