@@ -112,7 +112,7 @@ def compare(plan: Plan, state: SlotState, every: int) -> None:
             for name in victims:
                 victim = plan.victims[name]
                 kind, source = victim.architecture.name, spec.images.source
-                halves = state._halves_of(victim, delivered[:1])
+                halves = state.halves.networks(victim, delivered[:1])
                 if halves is None:
                     raise SystemExit(f"{kind}: this machine, or this model, has no bfloat16 passes")
                 state.scored(victim, spec.images, delivered[:1], "fast")  # the tolerance, measured once for each victim

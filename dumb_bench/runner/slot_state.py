@@ -20,9 +20,9 @@ from dumb_bench.defences.composition import about, defence_of
 from dumb_bench.evaluation import Labels, batch_for, mean_logits_of
 from dumb_bench.models.arithmetic import arithmetic
 from dumb_bench.models.chosen_images import training_ids
-from dumb_bench.models.half_scoring import Halves, ask, pays, tolerance_of
 from dumb_bench.models.parts import Makeup, makeup
 from dumb_bench.runner.arrivals import Arrivals
+from dumb_bench.runner.half_answers import HalfAnswers, Scored
 from dumb_bench.runner.pairing import Pairs
 from dumb_bench.runner.stored_parts import StoredParts
 from dumb_bench.seeding import derive_seed
@@ -59,13 +59,6 @@ def as_images(split: Split, device: torch.device, classes: int) -> ImageSet:
     return ImageSet(images, labels, split.labels, targets_of(split, classes), split.ids)
 
 
-class Scored(NamedTuple):
-    """A victim's answer. logits: (N, K). rescored: images asked again in float32; None where all were."""
-
-    logits: Tensor
-    rescored: int | None
-
-
 class SlotState:
     """The warm state of one slot.
 
@@ -82,8 +75,7 @@ class SlotState:
         self.parts = StoredParts(store, catalogue, self.device)
         self._makeups: dict[str, Makeup] = {}
         self._clean: dict[tuple[str, ImagesSpec, str, str], Labels] = {}
-        self._halves = Halves()
-        self._tolerances: dict[tuple[str, ImagesSpec], float] = {}
+        self.halves = HalfAnswers(lambda images: self.image_set(images).images, self._plain)
         self._training_ids: dict[str, frozenset[tuple[str, str]]] = {}
         self._memory: dict[tuple[str, tuple[int, ...], int, str], int] = {}
         self._arrivals = Arrivals(self.deliver)
@@ -140,32 +132,20 @@ class SlotState:
 
     def scored(self, spec: ModelSpec, images: ImagesSpec, delivered: Tensor, numerics: str) -> Scored:
         """Return a victim's answer to a delivered set of images, in bfloat16 where that is as good."""
-        halves = self._halves_of(spec, delivered[:1]) if numerics == FAST and pays(delivered) else None
-        if halves is None:
-            return Scored(self.answer(spec, images.source, delivered, numerics), None)
-
-        def half(asked: Tensor) -> Tensor:
-            return mean_logits_of(halves, asked, batch=batch_for(asked, numerics))
 
         def full(asked: Tensor) -> Tensor:
             return self.answer(spec, images.source, asked, numerics)
 
-        key = (spec.id, images)
-        if key not in self._tolerances:
-            clean = self.image_set(images).images
-            self._tolerances[key] = tolerance_of(half(clean), full(clean))
-        return Scored(*ask(delivered, half, full, self._tolerances[key]))
+        found = self.halves.of(spec, images, delivered, full) if numerics == FAST else None
+        return found or Scored(full(delivered), None)
 
-    def _halves_of(self, spec: ModelSpec, image: Tensor) -> tuple[nn.Module, ...] | None:
-        """Return a model's networks in bfloat16; None where one is random, inside a defence, or knows no bfloat16."""
+    def _plain(self, spec: ModelSpec) -> tuple[nn.Module, ...] | None:
+        """Return a model's fast networks where nothing is around them and none draws random numbers, else None."""
         networks = self.model(spec, FAST)
         loaded = [(self.parts.fast(share.part), share) for share in self.makeup(spec).shares]
         bare = [network for part, share in loaded for network in part.chosen(share)]
         plain = all(one is other for one, other in zip(networks, bare, strict=True))
-        if not plain or any(part.stochastic for part, _ in loaded):
-            return None
-        found = [self._halves.of(network, image) for network in bare]
-        return None if any(half is None for half in found) else tuple(half for half in found if half is not None)
+        return tuple(bare) if plain and not any(part.stochastic for part, _ in loaded) else None
 
     def makeup(self, spec: ModelSpec) -> Makeup:
         """Return what a model consists of."""

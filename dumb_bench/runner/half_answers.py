@@ -1,0 +1,63 @@
+"""Victims' answers in bfloat16 where that is as good: which networks can, and how far each errs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from dumb_bench.evaluation import batch_for, mean_logits_of
+from dumb_bench.models.half_scoring import Halves, ask, pays, tolerance_of
+from dumb_bench.spec import FAST, ImagesSpec, ModelSpec
+
+
+class Scored(NamedTuple):
+    """A victim's answer. logits: (N, K). rescored: images asked again in float32; None where all were."""
+
+    logits: Tensor
+    rescored: int | None
+
+
+class HalfAnswers:
+    """Networks in bfloat16 and their tolerances, kept as long as the slot.
+
+    Args:
+        clean: the images (N, C, H, W) of an attack, clean. plain: a model's networks where nothing is around them and
+            none is random, else None.
+    """
+
+    def __init__(
+        self, clean: Callable[[ImagesSpec], Tensor], plain: Callable[[ModelSpec], tuple[nn.Module, ...] | None]
+    ) -> None:
+        self._clean, self._plain = clean, plain
+        self._halves = Halves()
+        self._tolerances: dict[tuple[str, ImagesSpec], float] = {}
+
+    def of(
+        self, spec: ModelSpec, images: ImagesSpec, delivered: Tensor, full: Callable[[Tensor], Tensor]
+    ) -> Scored | None:
+        """Return a model's answer to a delivered set; None where bfloat16 does not pay or the model knows none.
+
+        full: its answer in float32 to images (N, C, H, W), logits (N, K).
+        """
+        halves = self.networks(spec, delivered[:1]) if pays(delivered) else None
+        if halves is None:
+            return None
+
+        def half(asked: Tensor) -> Tensor:
+            return mean_logits_of(halves, asked, batch=batch_for(asked, FAST))
+
+        key = (spec.id, images)
+        if key not in self._tolerances:
+            clean = self._clean(images)
+            self._tolerances[key] = tolerance_of(half(clean), full(clean))
+        return Scored(*ask(delivered, half, full, self._tolerances[key]))
+
+    def networks(self, spec: ModelSpec, image: Tensor) -> tuple[nn.Module, ...] | None:
+        """Return a model's networks in bfloat16; None where one is random, in a defence, or knows no bfloat16."""
+        bare = self._plain(spec)
+        if bare is None:
+            return None
+        found = [self._halves.of(network, image) for network in bare]
+        return None if any(half is None for half in found) else tuple(half for half in found if half is not None)
