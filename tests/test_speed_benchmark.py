@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -189,3 +190,24 @@ def test_what_the_loops_do_not_do_is_refused(tmp_path: Path) -> None:
 def test_numerics_is_written_only_where_it_is_fast() -> None:
     assert "numerics" not in grids.fourteen("exact")
     assert 'numerics = "fast"' in grids.fourteen("fast").splitlines()
+
+
+def test_the_fourteen_come_in_the_published_form_or_the_package_s_own() -> None:
+    own, published = (tomllib.loads(grids.fourteen("exact", published=form))["attacks"] for form in (False, True))
+    assert len(own) == len(published) == 14
+    assert not [attack for attack in own if "reference" in attack.get("params", {})]
+    named = {attack["name"] for attack in published if attack.get("params", {}).get("reference")}
+    assert {"bim", "pgd", "rfgsm", "tifgsm", "deepfool", "salt_pepper"} <= named and "fgsm" not in named
+    assert [attack["name"] for attack in published if "tune" not in attack] == [
+        "grey_scale", "invert_color", "split_merge_rgb",
+    ]  # fmt: skip
+
+
+def test_the_script_that_looks_at_every_strength_agrees_with_a_pruned_search_and_shared_steps() -> None:
+    text = TUNED + (
+        '[[attacks]]\nname = "bim"\nparams = { steps = 3, reference = true }\n'
+        "tune = { ssim = 0.4, over = [0.01, 0.02, 0.03, 0.05, 0.1], reference = true, per_class = 4 }\n"
+    )
+    pruned = text.replace("per_class = 4", 'per_class = 4, search = "pruned"')
+    found = measure("mini", two_models(pruned, '\ndeliveries = ["jpeg75"]'), 1, NAIVE, quiet)
+    assert found.ratios(NAIVE, HARNESS).median > 0

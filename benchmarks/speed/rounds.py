@@ -108,33 +108,42 @@ def measure(
         found = Measured(name, study, 0, rival, {HARNESS: [], rival: []})
         _warm_up(text, catalogue)
         for number in range(rounds):
-            own, other = Clock(), Clock()
-            with _empty() as place:
-                order = [HARNESS, rival] if number % 2 == 0 else [rival, HARNESS]
-                made: dict[str, Ran | Ideal | Naive] = {}
-                for program in order:
-                    gc.collect()
-                    if program == HARNESS:
-                        made[program] = run_harness(grid, catalogue, place / "harness", own)
-                    elif rival == IDEAL:
-                        made[program] = Ideal(study, other).run()
-                    else:
-                        (place / "naive").mkdir()
-                        made[program] = Naive(study, other, place / "naive", by_image).run()
-                ran, loop = made[HARNESS], made[rival]
-                assert isinstance(ran, Ran)
-                require_equal_weights(ran.weights, loop.weights, rival)
-                tests = ran.tests if rival == IDEAL else without_controls(ran.tests)
-                require_equal_tables(tests, loop.tests, rival)
-                if number == 0 and report:
-                    found.report = _report_seconds(place / "harness" / "results")
-            found.tests = len(tests)
-            found.clocks[HARNESS].append(own)
-            found.clocks[rival].append(other)
-            found.units.append(ran.units)
-            _note(found, loop, len(ran.tests) - len(tests))
+            own, other = _round(found, grid, catalogue, number, by_image=by_image, report=report and number == 0)
             say(f"{name}, round {number + 1}: tables agree; CPU s {own.cpu:.1f} harness, {other.cpu:.1f} {rival}")
     return found
+
+
+def _round(
+    found: Measured, grid: Path, catalogue: Catalogue, number: int, *, by_image: bool, report: bool
+) -> tuple[Clock, Clock]:
+    """Run both programs, the harness first in even rounds; nothing that they made outlives the round."""
+    own, other = Clock(), Clock()
+    rival = found.rival
+    with _empty() as place:
+        order = [HARNESS, rival] if number % 2 == 0 else [rival, HARNESS]
+        made: dict[str, Ran | Ideal | Naive] = {}
+        for program in order:
+            gc.collect()
+            if program == HARNESS:
+                made[program] = run_harness(grid, catalogue, place / "harness", own)
+            elif rival == IDEAL:
+                made[program] = Ideal(found.study, other).run()
+            else:
+                (place / "naive").mkdir()
+                made[program] = Naive(found.study, other, place / "naive", by_image).run()
+        ran, loop = made[HARNESS], made[rival]
+        assert isinstance(ran, Ran)
+        require_equal_weights(ran.weights, loop.weights, rival)
+        tests = ran.tests if rival == IDEAL else without_controls(ran.tests)
+        require_equal_tables(tests, loop.tests, rival)
+        if report:
+            found.report = _report_seconds(place / "harness" / "results")
+    found.tests = len(tests)
+    found.clocks[HARNESS].append(own)
+    found.clocks[rival].append(other)
+    found.units.append(ran.units)
+    _note(found, loop, len(ran.tests) - len(tests))
+    return own, other
 
 
 @contextmanager
