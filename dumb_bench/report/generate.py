@@ -35,23 +35,29 @@ def generate(
     *,
     catalogue: Catalogue | None = None,
     only: Sequence[str] = (),
+    where: Sequence[str] = (),
     style: Style = PLAIN,
 ) -> Path:
     """Redraw everything from the tables of `results_folder` into `out_folder`; return the path of `index.html`.
 
     Written: `index.html` (self-contained), `figures/*.{png,pdf,csv,tex}`, `tables/*.{csv,tex}`. The same tables give
     the same bytes. What is said of posteriors exists only where the grid has some. only: names of figures; where some
-    are given, they alone are written, and the folder of figures is returned.
+    are given, they alone are written, and the folder of figures is returned. where: conditions on tests
+    (`where.parse_where`), all others are left out.
 
     Raises:
-        InputError: the folder holds no results, a table cannot be read, or a figure has no such name.
+        InputError: the folder holds no results, a table cannot be read, a figure has no such name, or a condition holds
+            for nothing.
     """
     from dumb_bench.report.frames import Frames
     from dumb_bench.report.load import load
+    from dumb_bench.report.where import parse_where, restricted
 
     catalogue = catalogue or Catalogue()
     chosen(catalogue, only)
-    return write_report(Frames(load(Path(results_folder))), Path(out_folder), catalogue, only, style)
+    conditions = parse_where(where)
+    results = restricted(load(Path(results_folder)), conditions)
+    return write_report(Frames(results), Path(out_folder), catalogue, only, style)
 
 
 def write_report(frames: Frames, out: Path, catalogue: Catalogue, only: Sequence[str], style: Style) -> Path:

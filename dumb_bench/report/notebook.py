@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dumb_bench.report import load as stored
 from dumb_bench.report.frames import Frames
+from dumb_bench.report.where import Condition, parse_where, restricted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,9 +21,22 @@ if TYPE_CHECKING:
 class Results(stored.Results):
     """The tables of a result folder with all columns, and what the report makes of them."""
 
+    conditions: tuple[Condition, ...] = ()
+
     @cached_property
     def _frames(self) -> Frames:
-        return Frames(stored.load(self.folder))
+        return Frames(restricted(stored.load(self.folder), self.conditions))
+
+    def where(self, *conditions: str) -> Results:
+        """Return the results of the tests that conditions hold for, such as `attack=pgd,bim`, and of their controls.
+
+        Raises:
+            InputError: it is no condition, or it holds for no test.
+        """
+        asked = parse_where(conditions)
+        found = restricted(self, asked)
+        object.__setattr__(found, "conditions", (*self.conditions, *asked))
+        return found
 
     def frame(self, name: str) -> pd.DataFrame | None:
         """Return a frame of the report (`frames.NAMES`): rates are fractions; None where the grid has none.

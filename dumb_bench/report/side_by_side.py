@@ -97,19 +97,23 @@ def _text(value: object) -> str:
     return f"{value:.0f}" if isinstance(value, float) else str(value)
 
 
-def named(folders: Sequence[Path]) -> list[Side]:
-    """Return the studies of result folders; a number tells apart those of one name.
+def named(folders: Sequence[Path], where: Sequence[str] = ()) -> list[Side]:
+    """Return the studies of result folders; a number tells apart those of one name. where: as in `generate`.
 
     Raises:
-        InputError: too many, the same folder twice, no results there, or tasks of which none is shared.
+        InputError: too many, the same folder twice, no results there, a condition that holds for nothing, or tasks of
+            which none is shared.
     """
     from dumb_bench.report.load import load
+    from dumb_bench.report.where import parse_where, restricted
+
+    conditions = parse_where(where)
 
     if len(folders) > MOST:
         raise InputError(f"report: at most {MOST} result folders side by side, got {len(folders)}")
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise InputError("report: the same result folder is given twice")
-    found = [load(folder) for folder in folders]
+    found = [restricted(load(folder), conditions) for folder in folders]
     names = [results.meta.name for results in found]
     sides = []
     for number, (results, name) in enumerate(zip(found, names, strict=True)):
@@ -130,11 +134,12 @@ def generate_all(
     *,
     catalogue: Catalogue | None = None,
     only: Sequence[str] = (),
+    where: Sequence[str] = (),
     style: Style = PLAIN,
 ) -> Together:
     """Write the page of several studies into `out`, and each study's own report into `out/NAME`.
 
-    Written: `index.html`, `figures/`, `tables/studies.csv`, `tables/protocol.csv`. only: as in `generate`.
+    Written: `index.html`, `figures/`, `tables/studies.csv`, `tables/protocol.csv`. only, where: as in `generate`.
 
     Raises:
         InputError: as `named`, or as `generate`.
@@ -144,7 +149,7 @@ def generate_all(
 
     catalogue = catalogue or Catalogue()
     names = chosen(catalogue, only)
-    sides = named(folders)
+    sides = named(folders, where)
     found = protocol(sides)
     mixed = [
         f"{row['item']}: " + "; ".join(f"{side.name} has {row[side.name]}" for side in sides)
