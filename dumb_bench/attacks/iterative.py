@@ -151,9 +151,8 @@ def iterate(
     images: (N, C, H, W) in [0, 1]. eps: the budget, in the norm's unit. step: the size of each, None for eps / steps.
     decay: of the momentum g = decay * g + grad / mean|grad| (Dong et al., CVPR 2018, equation 6); 0 for none.
     start: (N, C, H, W) where to begin; None for the images, or with random_start a random point of the ball.
-    direction: of a step, by default the norm's steepest one. shares: whether calls at other strengths would take the
-    same steps while no budget binds (`shared_steps.py`): in Linf without momentum, in steps of a fixed size, of a
-    gradient that does not know eps.
+    direction: of a step, by default the norm's steepest one. shares: whether neither step nor gradient knows eps: then
+    calls at other strengths take the same steps while no budget binds (`shared_steps.py`), in Linf without momentum.
 
     The images after each step can be recorded (`recording.py`).
 
@@ -166,7 +165,8 @@ def iterate(
     adversarial = start.double()
     momentum = torch.zeros_like(adversarial)
     loop = Loop(steps, images.dtype)
-    walk = shared_walk(start, size, generator) if shares else None
+    alike = shares and norm == "linf" and decay == 0 and direction is None
+    walk = shared_walk(start, size, generator) if alike else None
     for number in range(1, steps + 1):
         move = None if walk is None else walk.known()
         if move is None:

@@ -63,5 +63,5 @@ def tifgsm(
     return iterate(
         images, eps, gradient=gradient_of(scene, seen), generator=generator, norm=norm, steps=steps,
         step=REFERENCE_STEP if reference else sized(eps, steps, relative_step), decay=decay, random_start=random_start,
-        shares=reference and norm == "linf" and decay == 0 and not inputs,
+        shares=reference and not inputs,
     )  # fmt: skip

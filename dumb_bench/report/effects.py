@@ -74,11 +74,6 @@ class Interval(NamedTuple):
         """Whether there is an interval."""
         return not self.reason
 
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether there is an interval and it does not hold 0."""
-        return self.resolved and (self.low > 0 or self.high < 0)
-
 
 class Variance(NamedTuple):
     """Estimate, variance and degrees of freedom, one entry a replicate (R,); `reason` is empty where they hold."""

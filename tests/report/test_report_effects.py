@@ -92,8 +92,7 @@ def test_one_seed_is_descriptive():
     found = interval(design(tests), np.array([0.1, 0.2]), np.array([0.5, 0.5]))
     assert found.estimate == pytest.approx(0.15)
     assert found.reason == ONE_SEED
-    assert math.isnan(found.low)
-    assert not found.excludes_zero
+    assert math.isnan(found.low) and not found.resolved
 
 
 def test_without_tests_or_variation():
