@@ -9,6 +9,11 @@ def printable(line: str, limit: int = 1000) -> str:
     return text if len(line) <= limit else f"{text[: limit - 3]}..."
 
 
+def count_text(count: int, noun: str) -> str:
+    """Return a number with its noun, which takes an s unless there is one."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def seconds_text(seconds: float) -> str:
     """Return a duration with two significant figures in its natural unit."""
     for size, unit in ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min")):

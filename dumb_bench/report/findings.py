@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dumb_bench.report.wording import bounds, contrast_name, points
+from dumb_bench.wording import count_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +74,8 @@ def _sentence(row: dict[str, Any], what: str, kind: str) -> str:
     span = bounds(*sorted((abs(row["low"]), abs(row["high"]))))
     text = (
         f"{what} ({kind}): {_name(row)} {change} success by {size} points {span} (Holm’s p {_p(row['p_holm'])}; "
-        f"{row['n_tests']:,} tests of {row['n_surrogates']} surrogates and {row['n_victims']} victims)"
+        f"{row['n_tests']:,} tests of {count_text(row['n_surrogates'], 'surrogate')} and "
+        f"{count_text(row['n_victims'], 'victim')})"
     )
     if row["excess"] == row["excess"]:
         text += f"; less what noise of the same size does: {points(row['excess'], sign=True)}"

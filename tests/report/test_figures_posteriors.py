@@ -152,4 +152,4 @@ def test_clean_accuracy_names_what_varies_and_marks_a_source_alike_everywhere() 
     ]  # fmt: skip
     assert set(data.loc[data["panel"] == "tested on b", "source"]) == {"b"}
     assert set(data.loc[data["source"] == "b", "mark"]) == {1}
-    assert "Hollow: degenerate (1 models)." in said("clean_accuracy", frame.assign(degenerate=["weak"] + [None] * 15))
+    assert "Hollow: degenerate (1 model)." in said("clean_accuracy", frame.assign(degenerate=["weak"] + [None] * 15))

@@ -23,6 +23,7 @@ from dumb_bench.report.figures.shown import (
     tenth_above,
 )
 from dumb_bench.report.posteriors import RELATIONS
+from dumb_bench.wording import count_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,7 +93,8 @@ class CaseBars:
         ticks = "Grey ticks: random signs of the same norm and strength, where the attack has a norm."
         ticks = ticks if shown["noise"].notna().any() else "No noise control stands beside."
         return (
-            f"{frame['row'].nunique()} attacks at one strength each, highest mean over the cases first. Mean over "
+            f"{count_text(frame['row'].nunique(), 'attack')} at one strength each, highest mean over the "
+            "cases first. Mean over "
             f"tests of: {denominator(shown['n_images'])}. Tests behind a point: {spread(shown['n_tests'])}. White box "
             f"and shared weights left out. {bars}{ticks}{cut_note(frame)}"
         )

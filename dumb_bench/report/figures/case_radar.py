@@ -20,6 +20,7 @@ from dumb_bench.report.figures.shown import (
     tenth_above,
 )
 from dumb_bench.report.rates import success_by
+from dumb_bench.wording import count_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -133,7 +134,8 @@ class CaseRadar:
         lacking = [case for case in CASES if case not in spokes.split(", ")]
         without = f" No test has the case {', '.join(lacking)}." if lacking else ""
         return (
-            f"{lines['line'].nunique()} attacks at one strength each; a spoke is a case ({spokes}), its length the "
+            f"{count_text(lines['line'].nunique(), 'attack')} at one strength each; a spoke is a case "
+            f"({spokes}), its length the "
             f"mean over tests of: {denominator(lines['n_images'])}. Tests behind a point: {spread(lines['n_tests'])}. "
             f"White box and shared weights left out.{beside}{without} No intervals: a description."
         )

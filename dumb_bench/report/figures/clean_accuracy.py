@@ -9,6 +9,7 @@ import numpy as np
 from dumb_bench.report.figures.base import MARKERS, SERIES, NothingToShowError, balance_order, figure, shorten
 from dumb_bench.report.figures.rows import completed, cut, cut_note, name_rows, panel_size, share_axis
 from dumb_bench.report.figures.series import configuration_names, recipe_words
+from dumb_bench.wording import count_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,9 +82,10 @@ class CleanAccuracy:
     def caption(self, frame: pd.DataFrame) -> str:
         """Say the denominator and n."""
         weak = frame.loc[frame["degenerate"].notna(), "model_id"].nunique() if "degenerate" in frame else 0
-        hollow = f" Hollow: degenerate ({weak} models)." if weak else ""
+        hollow = f" Hollow: degenerate ({count_text(weak, 'model')})." if weak else ""
         return (
-            f"{frame['model_id'].nunique()} models. A point is one model: clean test images classified rightly / all "
+            f"{count_text(frame['model_id'].nunique(), 'model')}. A point is one model: clean test "
+            "images classified rightly / all "
             f"clean test images of the source named above the panel. The axis may start above "
             f"0.{hollow}{cut_note(frame)}"
         )

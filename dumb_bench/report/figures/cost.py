@@ -9,6 +9,7 @@ import numpy as np
 from dumb_bench.report.figures.base import NothingToShowError, figure, percent_axis, shorten
 from dumb_bench.report.figures.series import amount
 from dumb_bench.report.figures.shown import MAX_SERIES, denominator, look, ranked_series, spread, tenth_above
+from dumb_bench.wording import count_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,7 +78,8 @@ class Cost:
         machines = sorted({name for text in frame["hardware"].dropna() for name in str(text).split(", ") if name})
         where = f" Times were taken on {shorten(' and '.join(machines), 90)}." if machines else ""
         return (
-            f"{lines} attacks at one strength each, tuning not counted. An attack stands only in the panels of what it "
+            f"{count_text(lines, 'attack')} at one strength each, tuning not counted. An attack stands "
+            "only in the panels of what it "
             "uses; every network of an ensemble counts; what several strengths share counts in full. Success: mean "
             f"over tests of {denominator(frame['n_images'])}, all cases pooled, white box left out. Tests behind a "
             f"point: {spread(frame['n_tests'])}.{where} No intervals: a description.{cut}"

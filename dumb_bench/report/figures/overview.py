@@ -23,6 +23,7 @@ from dumb_bench.report.figures.shown import (
     tenth_above,
 )
 from dumb_bench.report.posteriors import RELATIONS
+from dumb_bench.wording import count_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,7 +116,8 @@ class Overview:
         shown = frame[frame["mean"].notna()]
         copied = " Tests of an attack that looks at no surrogate are counted once for each surrogate."
         return (
-            f"{frame['row'].nunique()} attacks at one strength each, highest mean first. What is spread: success in "
+            f"{count_text(frame['row'].nunique(), 'attack')} at one strength each, highest mean first. "
+            "What is spread: success in "
             f"one test, that is {denominator(shown['n_images'])}. Box: from the first to the third quarter, with the "
             "median; line: the middle 90 %; diamond: the mean over tests. Balance pooled, white box and shared "
             f"weights left out. Tests behind a box: {spread(shown['n_tests'])}. They share models: this describes, it "

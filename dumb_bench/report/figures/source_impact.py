@@ -20,6 +20,7 @@ from dumb_bench.report.figures.shown import (
     spread,
     tenth_above,
 )
+from dumb_bench.wording import count_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,7 +112,7 @@ class SourceImpact:
             else ""
         )
         return (
-            f"{frame['row'].nunique()} attacks at one strength each. Mean over tests of: "
+            f"{count_text(frame['row'].nunique(), 'attack')} at one strength each. Mean over tests of: "
             f"{denominator(shown['n_images_same'])}; surrogate and victim were trained on the same source, or not. "
             f"{bars if solid else 'No intervals: a description. '}{design}Tests behind a point: same "
             f"{spread(shown['n_tests_same'])}, other {spread(shown['n_tests_other'])}.{cut_note(frame)}"

@@ -8,6 +8,7 @@ import numpy as np
 
 from dumb_bench.report.figures.base import GREY, INK, WIDEST, NothingToShowError, balance_order, figure, shorten
 from dumb_bench.report.figures.shown import one_primary, told_apart
+from dumb_bench.wording import count_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -206,7 +207,8 @@ class SurrogateVictimMatrix:
         gaps = f" {missing} pairs were not tested (beige)." if missing else ""
         cut = f" Shown: the first {MAX_SIDE} of each; the CSV has all." if max(high, wide) > MAX_SIDE else ""
         return (
-            f"{frame['label'].iloc[0]}, {high} surrogates (rows) and {wide} victims (columns). A cell: images "
+            f"{frame['label'].iloc[0]}, {count_text(high, 'surrogate')} (rows) and "
+            f"{count_text(wide, 'victim')} (columns). A cell: images "
             "misclassified by the victim / "
             f"images it gets right when clean (median {frame['n_images'].median():.0f}), mean over "
             f"{frame['n_tests'].median():.0f} "

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from dumb_bench.report.figures.base import BLUE, GREY, INK, ORANGE, NothingToShowError, figure
 from dumb_bench.report.groups import variant_labels
+from dumb_bench.wording import count_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,7 +96,9 @@ class TuningHistory:
             else ""
         )
         return (
-            f"{cells['panel'].nunique()} attacks, {cells['surrogate_id'].nunique()} surrogates, {len(cells)} cells; a "
+            f"{count_text(cells['panel'].nunique(), 'attack')}, "
+            f"{count_text(cells['surrogate_id'].nunique(), 'surrogate')}, "
+            f"{count_text(len(cells), 'cell')}; a "
             f"thin line is one surrogate (of more than {MAX_LINES}: the middle 90 %), the thick one the median. Solid: "
             f"images fooled / images right when clean (median {cells['n_surrogate_correct'].median():.0f}), both on "
             "the surrogate, on the images that strengths are chosen on. Dashed: mean SSIM. Rings: the "

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from dumb_bench.report.figures.base import GREY, NothingToShowError, figure, percent_axis
 from dumb_bench.report.figures.shown import MAX_SERIES, denominator, look, ranked_series, spread, tenth_above
+from dumb_bench.wording import count_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,7 +90,8 @@ class Visibility:
         noise = " Grey dashes: random signs of a given norm." if (frame["role"] == "noise").any() else ""
         cut = f" Drawn: the {MAX_SERIES} with the highest success; the CSV has all." if lines > MAX_SERIES else ""
         return (
-            f"{lines} attacks, a point a strength (a tuned one: its mean over surrogates), a line joins an attack's "
+            f"{count_text(lines, 'attack')}, a point a strength (a tuned one: its mean over surrogates), "
+            "a line joins an attack's "
             f"strengths. Success: mean over tests of {denominator(attacks['n_images'])}, all cases pooled, white box "
             f"left out. SSIM and norm: mean over {spread(attacks['n_sets'])} adversarial sets of the mean over all "
             f"images, as delivered.{noise} Tests behind a point: "
