@@ -9,6 +9,7 @@ from typing import Any
 import tomli_w
 
 from dumb_bench.catalogue import Catalogue, all_params
+from dumb_bench.grid_values import as_list
 
 GRIDS = Path(__file__).resolve().parents[2] / "grids"
 
@@ -51,7 +52,7 @@ def fourteen(
 def warm_up(text: str) -> str:
     """Return a study's grid with one architecture, one epoch and few images: it imports what the study imports."""
     grid = _cut(tomllib.loads(text))
-    grid["models"]["architecture"] = grid["models"]["architecture"][:1]
+    grid["models"]["architecture"] = as_list(grid["models"]["architecture"])[:1]
     grid["training"]["recipe"] = {"name": "small", "epochs": 1}
     grid["images"]["per_class"] = 2
     for attack in grid["attacks"]:
@@ -65,8 +66,8 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _cut(grid: dict[str, Any]) -> dict[str, Any]:
-    models = grid["models"]
-    return {**grid, "models": {**models, "balance": models["balance"][:1], "seed": models["seed"][:1]}}
+    first = {axis: as_list(grid["models"][axis])[:1] for axis in ("balance", "seed")}
+    return {**grid, "models": {**grid["models"], **first}}
 
 
 def _text(grid: dict[str, Any], numerics: str) -> str:

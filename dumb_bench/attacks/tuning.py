@@ -38,7 +38,7 @@ def largest_feasible(
 ) -> tuple[Point | None, list[Point]]:
     """Return the point of the largest strength whose SSIM lies strictly above the threshold, and all points measured.
 
-    strengths: rising. Bisection: it takes SSIM to fall as the strength rises, and needs about log2 of their number.
+    strengths: rising. Bisection: it takes SSIM to cross the threshold once, and needs about log2 of their number.
     """
     low, high = -1, len(strengths)
     found: Point | None = None
@@ -59,7 +59,7 @@ def pruned(
 ) -> Point | None:
     """Return what `choose` returns of all strengths, without measuring those that could not change it.
 
-    strengths: rising. It takes SSIM to fall as the strength rises, as `largest_feasible` does; success may go up and
+    strengths: rising. It takes SSIM to cross the threshold once, as `largest_feasible` does; success may go up and
     down. From the largest allowed strength downwards, none beats or ties with one that fools every image (reference);
     where the largest fools every image, the first from below within one point of that is the smallest.
     """
