@@ -21,26 +21,27 @@ WORDS = {
 """Axis -> what is compared with the same without it."""
 
 
-def findings(effects: pd.DataFrame | None, declared: str | None) -> list[str]:
+def findings(effects: pd.DataFrame | None, declared: str | None, part: str = "") -> list[str]:
     """Return the findings of `axis_effects.axis_effects`: the shown contrast first, then how the other attacks agree.
 
     Resolved: interval without 0, Holm's p below .05, and seeds enough. What is not resolved is said to be so, with the
-    smallest effect that the grid could have shown; it is never called absent.
+    smallest effect that the grid could have shown; it is never called absent. part: `Meta.part`.
     """
     if effects is None or effects.empty:
         return []
     rows: pd.DataFrame = effects[effects["reference"].astype(bool)]
     primary = rows[rows["primary"].astype(bool)]
-    texts = _of_contrast(primary, declared)
+    texts = _of_contrast(primary, declared, part)
     return texts + _of_others(rows[~rows["primary"].astype(bool) & rows["largest"].astype(bool)])
 
 
-def _of_contrast(primary: pd.DataFrame, declared: str | None) -> list[str]:
+def _of_contrast(primary: pd.DataFrame, declared: str | None, part: str) -> list[str]:
     if primary.empty:
         return []
     first = primary.iloc[0]
     what = contrast_name(str(first["label"]), str(first["setting"]))
-    kind = "the declared contrast" if declared else "exploratory: no contrast was declared"
+    why = "tests chosen after the run" if part else "no contrast was declared"
+    kind = "the declared contrast" if declared else f"exploratory: {why}"
     bare = primary[primary["low"].isna()]
     if len(bare) == len(primary):
         reasons = [str(text).removeprefix("descriptive: ") for text in primary["reason"] if text]

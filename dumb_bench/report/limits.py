@@ -153,7 +153,9 @@ def cannot_tell(results: Results, tests: pd.DataFrame, summary: pd.DataFrame) ->
             f"Made on {len(hardware)} kinds of hardware ({', '.join(hardware[:4])}): labels may differ between "
             f"them in the last bit."
         )
-    if results.meta.primary is None:
+    if results.meta.part:
+        texts.append("These tests were chosen after the run: everything is exploratory, whatever was declared.")
+    elif results.meta.primary is None:
         texts.append("No primary contrast was declared before the run: everything is exploratory.")
     whose = "Published study" if results.published else "Note of the grid's author"
     return texts + [f"{whose}: {note}" for note in results.meta.notes]

@@ -66,7 +66,10 @@ COUNTS = ("models", "adversarial_sets", "tests", "control_tests", "units")
 
 @dataclass(frozen=True)
 class Meta:
-    """What is known of the run beside its tables; everything may be absent."""
+    """What is known of the run beside its tables; everything may be absent.
+
+    part: which of the tests these are, as a sentence, where some were chosen afterwards.
+    """
 
     name: str
     title: str | None = None
@@ -75,6 +78,12 @@ class Meta:
     notes: tuple[str, ...] = ()
     counts: dict[str, int] = field(default_factory=dict)
     grid_text: str = ""
+    part: str = ""
+
+    @property
+    def declared(self) -> str | None:
+        """The contrast that was declared before the run; of a part that was chosen after it, none."""
+        return None if self.part else self.primary
 
 
 @dataclass(frozen=True)

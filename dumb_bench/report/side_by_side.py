@@ -194,7 +194,8 @@ def _described(side: Side) -> dict[str, Any]:
     results, tests = side.frames.results, side.frames.tests
     failed = [row["name"] for row in side.frames.gates.to_dict("records") if row["status"] == "fail"]
     return {
-        "name": side.name, "title": results.meta.title or side.name, "description": results.meta.description or "",
+        "name": side.name, "title": results.meta.title or side.name,
+        "description": " ".join(filter(None, (results.meta.description, results.meta.part))),
         "tests": f"{len(tests):,}", "models": f"{len(results.models):,}", "failed": failed,
         "notes": list(results.meta.notes),
     }  # fmt: skip

@@ -76,7 +76,7 @@ def restricted(results: R, conditions: Sequence[Condition]) -> R:
     """Return results of the tests that all conditions hold for; sets and choices of strengths that no test uses go.
 
     Controls are kept beside every attack: they are not asked which attack they are, `identity` not how strong. The
-    plan's counts are left out, and a note says what was chosen.
+    plan's counts are left out, `meta.part` says what was chosen.
 
     Raises:
         InputError: a value does not fit its column, or no test of an attack is left.
@@ -94,7 +94,7 @@ def restricted(results: R, conditions: Sequence[Condition]) -> R:
             raise InputError(_nothing(tests.loc[kept & ~control, condition.column], condition, results.folder.name))
         kept &= asked | exempt
     chosen = tests[kept].reset_index(drop=True)
-    note = (
+    part = (
         f"Only tests with {' and '.join(each.text for each in conditions)}: "
         f"{int((kept & ~control).sum()):,} of {int((~control).sum()):,}, and their controls."
     )
@@ -104,7 +104,7 @@ def restricted(results: R, conditions: Sequence[Condition]) -> R:
         tests=chosen,
         attacks=sets,
         tunings=_of_the_same(results.tunings, chosen),
-        meta=replace(results.meta, counts={}, notes=(note, *results.meta.notes)),
+        meta=replace(results.meta, counts={}, part=f"{results.meta.part} {part}".strip()),
     )
 
 

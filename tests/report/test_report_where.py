@@ -11,6 +11,7 @@ import pytest
 
 import dumb_bench
 from dumb_bench.errors import InputError
+from dumb_bench.report.findings import findings
 from dumb_bench.report.frames import Frames
 from dumb_bench.report.generate import generate
 from dumb_bench.report.load import Results, load
@@ -78,12 +79,11 @@ def test_success_of_what_is_left_is_what_the_whole_report_says_of_it(whole: Resu
         assert np.allclose(own[column].astype(float), other[column].astype(float), equal_nan=True), column
 
 
-def test_sets_and_notes_go_with_the_tests(whole: Results) -> None:
+def test_sets_go_with_the_tests(whole: Results) -> None:
     found = part(whole, "attack=box_blur")
     assert set(found.attacks["attack_id"]) == set(found.tests["attack_id"])
     assert found.meta.counts == {} and whole.meta.counts
-    assert found.meta.notes[0] == "Only tests with attack=box_blur: 2,304 of 5,760, and their controls."
-    assert found.meta.notes[1:] == whole.meta.notes
+    assert found.meta.part == "Only tests with attack=box_blur: 2,304 of 5,760, and their controls."
 
 
 def test_no_condition_changes_nothing(whole: Results) -> None:
@@ -116,8 +116,17 @@ def test_two_conditions_that_exclude_each_other_leave_nothing(whole: Results) ->
 def test_the_page_says_what_was_chosen(tmp_path: Path) -> None:
     text = generate(EXAMPLE, tmp_path, where=["attack=tifgsm", "strength>0.1"]).read_text()
     assert "Only tests with attack=tifgsm and strength&gt;0.1: 2,304 of 5,760, and their controls." in text
+    assert "Declared before the run" not in text and "this contrast is exploratory" in text
+    assert "everything is exploratory, whatever was declared" in text
     rows = pd.read_csv(tmp_path / "tables" / "tests.csv")
     assert "box_blur" not in set(rows.astype(str).stack())
+
+
+def test_findings_of_a_part_are_exploratory(whole: Results) -> None:
+    seed = whole.tests["surrogate_seed"].min()
+    chosen = part(whole, "attack=tifgsm", f"surrogate_seed={seed}", f"victim_seed={seed}")
+    text = findings(Frames(chosen).effects, chosen.meta.declared, chosen.meta.part)[0]
+    assert text.startswith("tifgsm at 0.24 (exploratory: tests chosen after the run): descriptive only")
 
 
 def test_in_a_notebook_parts_can_be_taken_of_parts() -> None:
