@@ -8,10 +8,19 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from dumb_bench.architectures.base import Preprocessed
+
 
 def folded(network: nn.Module) -> nn.Module:
     """Return a copy of an eval-mode network with every convolution and its batch normalisation made one."""
     whole = copy.deepcopy(network)
+    if isinstance(whole, Preprocessed):  # what it asks of an image's shape cannot be traced
+        whole.network = _traced(whole.network)
+        return ChannelsLast(whole).eval().requires_grad_(False)
+    return ChannelsLast(_traced(whole)).eval().requires_grad_(False)
+
+
+def _traced(whole: nn.Module) -> nn.Module:
     traced = fx.GraphModule(whole, _Tracer().trace(whole))
     modules = dict(traced.named_modules())
     for node in list(traced.graph.nodes):
@@ -26,7 +35,7 @@ def folded(network: nn.Module) -> nn.Module:
         traced.graph.erase_node(node)
     traced.recompile()
     traced.delete_all_unused_submodules()
-    return ChannelsLast(traced).eval().requires_grad_(False)
+    return traced
 
 
 class _Tracer(fx.Tracer):

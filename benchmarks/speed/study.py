@@ -102,7 +102,7 @@ def read_study(path: Path, catalogue: Catalogue) -> Study:
     """
     plan = build_plan(read_grid(path, catalogue)[0], catalogue, str(path))
     _check(plan, path)
-    (task,) = (task_named(name, catalogue) for name in plan.grid.task)
+    (task,) = (task_named(name, catalogue) for name in {spec.task for spec in plan.models.values()})
     found = {}
     for key, spec in plan.models.items():
         entry = catalogue.get("architectures", spec.architecture.name)
