@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import urllib.parse
+from collections.abc import Iterator
 from typing import Any
 
 from dumb_bench.errors import InputError
@@ -68,7 +69,7 @@ class ObjectPlace(Place):
 
     def read(self, path: str) -> bytes:
         """Return the bytes of an object. Raises FileNotFoundError, OSError."""
-        with self.filesystem.open_input_stream(self._full(path)) as stream:
+        with self._told(path), self.filesystem.open_input_stream(self._full(path)) as stream:
             return bytes(stream.read())
 
     def write(self, path: str, data: bytes) -> None:
@@ -102,11 +103,20 @@ class ObjectPlace(Place):
 
     def move(self, path: str, target: str) -> None:
         """Copy and delete: an object store cannot rename."""
-        try:
+        with self._told(path):
             self.filesystem.move(self._full(path), self._full(target))
+
+    @contextlib.contextmanager
+    def _told(self, path: str) -> Iterator[None]:
+        """Raise FileNotFoundError where an object vanishes while it is asked for.
+
+        S3 says NO_SUCH_KEY when that comes between two requests of one call, and pyarrow an OSError, no more.
+        """
+        try:
+            yield
         except FileNotFoundError:
             raise
-        except OSError as error:  # S3 itself says NO_SUCH_KEY, and pyarrow no more than that
+        except OSError as error:
             if self.exists(path):
                 raise
             raise FileNotFoundError(2, "no such object", path) from error

@@ -161,3 +161,42 @@ def test_aws_endpoint_url_is_understood(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     place = ObjectPlace.from_uri("s3://key:secret@bucket/x?region=us-east-1")
     assert "endpoint_override=127.0.0.1%3A9" in place.uri and "scheme=http" in place.uri
+
+
+class Vanishing:
+    """A file system that deletes an object after it was opened, before it is read."""
+
+    def __init__(self, real: Any) -> None:
+        self._real = real
+
+    def open_input_stream(self, path: str) -> Any:
+        stream = self._real.open_input_stream(path)
+        self._real.delete_file(path)
+        return stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+
+def test_an_object_that_vanishes_while_it_is_read_was_not_there(s3: str, tmp_path: Path) -> None:
+    place = place_at(uri(s3, f"vanishing/{tmp_path.name}"))
+    assert isinstance(place, ObjectPlace)
+    place.write("parts/one", b"content")
+    place.filesystem = Vanishing(place.filesystem)
+    with pytest.raises(FileNotFoundError, match="no such object"):
+        place.read("parts/one")
+
+
+def test_an_object_store_that_fails_is_not_taken_for_an_empty_one(s3: str, tmp_path: Path) -> None:
+    place = place_at(uri(s3, f"failing/{tmp_path.name}"))
+    assert isinstance(place, ObjectPlace)
+    place.write("parts/one", b"content")
+
+    def failing(path: str) -> Any:
+        raise OSError(f"the store does not answer for {path}")
+
+    place.filesystem = Vanishing(place.filesystem)
+    place.filesystem.open_input_stream = failing
+    with pytest.raises(OSError, match="does not answer") as raised:
+        place.read("parts/one")
+    assert not isinstance(raised.value, FileNotFoundError)
