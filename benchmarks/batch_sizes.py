@@ -1,4 +1,4 @@
-"""How many images a pass should take: the measurements behind `dumb_bench.evaluation.FAST_BATCHES`.
+"""How many images a pass should take: the measurements behind `dumb_bench.models.scoring_batches.FAST_BATCHES`.
 
     uv run python benchmarks/batch_sizes.py [--rounds 3] [--only resnet18@224 ...]
 

@@ -23,9 +23,10 @@ import torch
 from torch import Tensor
 
 from dumb_bench.catalogue import Catalogue, all_params
-from dumb_bench.evaluation import batch_for, mean_logits_of
+from dumb_bench.evaluation import mean_logits_of
 from dumb_bench.grid_file import parse_grid
 from dumb_bench.models import half_scoring
+from dumb_bench.models.scoring_batches import batch_for
 from dumb_bench.runner.attack_unit import seed_key_of
 from dumb_bench.runner.plan import Plan, build_plan
 from dumb_bench.runner.run import RunOptions, run_grid
@@ -119,7 +120,7 @@ def compare(plan: Plan, state: SlotState, every: int) -> None:
                 own = seconds[kind]
                 exact = timed(lambda: state.answer(victim, source, delivered), own, "exact")  # noqa: B023
                 full = timed(lambda: state.answer(victim, source, delivered, "fast"), own, "rebuilt")  # noqa: B023
-                batch = batch_for(delivered, "fast")
+                batch = batch_for(delivered, "fast", halves)
                 half = timed(lambda: mean_logits_of(halves, delivered, batch=batch), own, "bfloat16")  # noqa: B023
                 count = again[kind]
 

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from dumb_bench.generators import forked, reseed
-from dumb_bench.spec import FAST
 
 BATCH = 128
 """Images a forward pass when scoring. Part of the protocol: another batch size may change the last bit of a logit."""
@@ -24,23 +23,6 @@ MOST_HALVINGS = 4
 _halvings: ContextVar[int] = ContextVar("halvings", default=0)
 
 Labels = npt.NDArray[np.int64]
-
-FAST_BATCHES: dict[str, tuple[tuple[int, int], ...]] = {
-    "cpu": ((128, 64), (1024, 16)),
-    "cuda": ((64, 1024), (128, 512), (1024, 256)),
-}
-"""By device: (side in pixels up to which it holds, images a pass) of `numerics = "fast"`.
-
-Measured by `benchmarks/batch_sizes.py`; never found at run time, since logits depend on it in their last bits.
-"""
-
-
-def batch_for(images: Tensor, numerics: str) -> int:
-    """Return how many images (N, C, H, W) a pass takes when scoring."""
-    if numerics != FAST:
-        return BATCH
-    table = FAST_BATCHES["cuda" if images.is_cuda else "cpu"]
-    return next((batch for side, batch in table if max(images.shape[2:]) <= side), table[-1][1])
 
 
 @contextmanager

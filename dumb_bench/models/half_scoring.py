@@ -69,9 +69,9 @@ def _half(tensor: Tensor) -> Tensor:
     return nn.Parameter(found, requires_grad=False) if isinstance(tensor, nn.Parameter) else found
 
 
-def pays(images: Tensor) -> bool:
-    """Whether a set of images (N, C, H, W) is large enough to be asked in bfloat16."""
-    return images[:, 0].numel() >= LEAST_PIXELS.get(images.device.type, 0)
+def pays(images: Tensor, side: int) -> bool:
+    """Whether images (N, C, H, W) are enough to be asked in bfloat16. side: in pixels, at which the network works."""
+    return len(images) * side**2 >= LEAST_PIXELS.get(images.device.type, 0)
 
 
 def half_of(network: nn.Module, image: Tensor) -> HalfNetwork | None:

@@ -12,6 +12,7 @@ from dumb_bench.models.networks import fresh_network
 from dumb_bench.posteriors.base import WeightSamples
 from dumb_bench.posteriors.mc_dropout import insert_dropout
 from dumb_bench.posteriors.vi import GaussianNetwork
+from dumb_bench.recipes import recipe_of
 from dumb_bench.spec import ModelSpec
 
 
@@ -22,6 +23,7 @@ def networks(
 
     Each maps images (N, C, H, W) in [0, 1] to logits (N, K). Samples of kind `dropout` or `gaussian` give
     one network `spec.samples` times, whose passes differ: it draws from PyTorch's global generator, in eval mode too.
+    The weights lie in memory as the recipe says (`channels_last`), so that they are executed as they were trained.
 
     Raises:
         InputError: an unknown name in the spec, fewer samples than the spec says, `gaussian` without deviations, or
@@ -33,6 +35,7 @@ def networks(
     defence = defence_of(spec.defence, catalogue)
     found = []
     stochastic = samples.kind != "samples"
+    channels_last = not spec.checkpoint and recipe_of(spec.recipe).channels_last
     for state in samples.states[:1] if stochastic else samples.prefix(spec.samples).states:
         network = fresh_network(spec, catalogue, seed=0)
         if samples.kind == "dropout":
@@ -40,7 +43,8 @@ def networks(
         network.load_state_dict(dict(state))
         if samples.kind == "gaussian":
             network = GaussianNetwork(network, samples.states[1])
-        found.append(defence.wrap(network).to(torch.device(device)).eval().requires_grad_(False))
+        network = defence.wrap(network).to(torch.device(device)).eval().requires_grad_(False)
+        found.append(network.to(memory_format=torch.channels_last) if channels_last else network)
     return tuple(found) * (spec.samples if stochastic else 1)
 
 

@@ -16,7 +16,7 @@ from dumb_bench.attacks.base import AttackInfo
 from dumb_bench.attacks.craft import Crafted, budget_norm, delta_swap
 from dumb_bench.catalogue import Entry, all_params
 from dumb_bench.errors import AttackError
-from dumb_bench.evaluation import batch_for, count, margins_of, reduced_batch
+from dumb_bench.evaluation import count, margins_of
 from dumb_bench.perturbation import l2, linf, ssim
 from dumb_bench.runner.kept_sets import form_of, keep, load, there
 from dumb_bench.runner.machine import hardware, host, library_versions
@@ -237,7 +237,7 @@ def _score(
         "control": bool(spec.control) or spec.attack_name in ("identity", "sign_noise"),
         "copied": False,
         "numerics": spec.numerics,
-        "scoring_batch": reduced_batch(batch_for(delivered, spec.numerics)),
+        "scoring_batch": state.scoring_batch(victim, delivered, spec.numerics),
         "n_rescored": rescored,
     }
     margins = margins_of(logits, images.labels).cpu().numpy().astype(np.float16)

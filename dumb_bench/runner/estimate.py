@@ -23,7 +23,10 @@ BACKWARD = 3.0
 
 
 class Estimate(NamedTuple):
-    """CPU seconds on one core like this one (training: an upper bound, early stopping ends it sooner); bytes."""
+    """CPU seconds on one core like this one; bytes.
+
+    Upper bounds: training, which early stopping ends sooner; crafting, where a search is pruned or steps are shared.
+    """
 
     training_seconds: float
     crafting_seconds: float

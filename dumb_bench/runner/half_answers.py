@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from dumb_bench.evaluation import batch_for, mean_logits_of
+from dumb_bench.evaluation import mean_logits_of
 from dumb_bench.models.half_scoring import Halves, ask, pays, tolerance_of
+from dumb_bench.models.scoring_batches import batch_for, side_inside
 from dumb_bench.spec import FAST, ImagesSpec, ModelSpec
 
 
@@ -41,12 +42,15 @@ class HalfAnswers:
 
         full: its answer in float32 to images (N, C, H, W), logits (N, K).
         """
-        halves = self.networks(spec, delivered[:1]) if pays(delivered) else None
+        bare = self._plain(spec)
+        if bare is None or not pays(delivered, side_inside(delivered, bare)):
+            return None
+        halves = self._halved(bare, delivered[:1])
         if halves is None:
             return None
 
         def half(asked: Tensor) -> Tensor:
-            return mean_logits_of(halves, asked, batch=batch_for(asked, FAST))
+            return mean_logits_of(halves, asked, batch=batch_for(asked, FAST, halves))
 
         key = (spec.id, images)
         if key not in self._tolerances:
@@ -57,7 +61,8 @@ class HalfAnswers:
     def networks(self, spec: ModelSpec, image: Tensor) -> tuple[nn.Module, ...] | None:
         """Return a model's networks in bfloat16; None where one is random, in a defence, or knows no bfloat16."""
         bare = self._plain(spec)
-        if bare is None:
-            return None
+        return None if bare is None else self._halved(bare, image)
+
+    def _halved(self, bare: tuple[nn.Module, ...], image: Tensor) -> tuple[nn.Module, ...] | None:
         found = [self._halves.of(network, image) for network in bare]
         return None if any(half is None for half in found) else tuple(half for half in found if half is not None)

@@ -17,10 +17,11 @@ from dumb_bench.data.base import Split
 from dumb_bench.data.images import attacked_images, clean_test_images, targets_of
 from dumb_bench.data.tasks import task_named
 from dumb_bench.defences.composition import about, defence_of
-from dumb_bench.evaluation import Labels, batch_for, mean_logits_of
+from dumb_bench.evaluation import Labels, mean_logits_of, reduced_batch
 from dumb_bench.models.arithmetic import arithmetic
 from dumb_bench.models.chosen_images import training_ids
 from dumb_bench.models.parts import Makeup, makeup
+from dumb_bench.models.scoring_batches import batch_for
 from dumb_bench.runner.arrivals import Arrivals
 from dumb_bench.runner.half_answers import HalfAnswers, Scored
 from dumb_bench.runner.pairing import Pairs
@@ -128,7 +129,8 @@ class SlotState:
 
         A defence that draws random numbers draws the same for an image whether it is attacked, whatever its delivery.
         """
-        return mean_logits_of(self.model(spec, numerics), images, _draw(spec, source), batch_for(images, numerics))
+        networks = self.model(spec, numerics)
+        return mean_logits_of(networks, images, _draw(spec, source), batch_for(images, numerics, networks))
 
     def scored(self, spec: ModelSpec, images: ImagesSpec, delivered: Tensor, numerics: str) -> Scored:
         """Return a victim's answer to a delivered set of images, in bfloat16 where that is as good."""
@@ -138,6 +140,12 @@ class SlotState:
 
         found = self.halves.of(spec, images, delivered, full) if numerics == FAST else None
         return found or Scored(full(delivered), None)
+
+    def scoring_batch(self, spec: ModelSpec, images: Tensor, numerics: str) -> int | None:
+        """Return the images of a pass where memory ran out and batches are smaller; None where they are as ever."""
+        if reduced_batch() is None:
+            return None
+        return reduced_batch(batch_for(images, numerics, self.model(spec, numerics)))
 
     def _plain(self, spec: ModelSpec) -> tuple[nn.Module, ...] | None:
         """Return a model's fast networks where nothing is around them and none draws random numbers, else None."""
@@ -164,7 +172,7 @@ class SlotState:
         surrogate.repeatable = spec.aggregation != "cycle" and not self._random(spec)
         if numerics == FAST and surrogate.repeatable:
             shape = task_named(spec.task, self.catalogue).image_shape
-            surrogate.gradient_batch = batch_for(torch.empty(1, *shape, device=self.device), FAST)
+            surrogate.gradient_batch = batch_for(torch.empty(1, *shape, device=self.device), FAST, members)
             if self.device.type == "cuda":
                 surrogate.gradient_graphs = GradientGraphs(surrogate)
         return surrogate
@@ -194,7 +202,7 @@ class SlotState:
     def own_logits(self, spec: SurrogateSpec, images: Tensor, numerics: str = EXACT) -> Tensor:
         """Return the surrogate's own answer, (N, K): the mean logits of its networks, unmodified."""
         networks = tuple(network for model in spec.models for network in self.model(model, numerics))
-        return mean_logits_of(networks, images, batch=batch_for(images, numerics))
+        return mean_logits_of(networks, images, batch=batch_for(images, numerics, networks))
 
     def own_labels(self, spec: SurrogateSpec, images: ImagesSpec, delivery: str, numerics: str = EXACT) -> Labels:
         """Return the surrogate's own labels for the clean images of a set under a delivery."""

@@ -43,6 +43,15 @@ def test_dropout_becomes_one_stochastic_network_asked_samples_times():
         assert torch.equal(value, states(1)[0][name])
 
 
+@pytest.mark.parametrize(("params", "expected"), [((), False), ((("channels_last", True),), True)])
+def test_weights_lie_in_memory_as_they_did_in_training(params, expected):
+    spec = dataclasses.replace(SPEC, recipe=Plugin("small", params))
+    (found,), (plain,) = (networks(each, Catalogue(), WeightSamples(states(1))) for each in (spec, SPEC))
+    weights = [weight for weight in found.parameters() if weight.ndim == 4 and min(weight.shape[1:3]) > 1]
+    assert weights and {weight.is_contiguous() for weight in weights} == {not expected}
+    assert torch.allclose(found(IMAGES), plain(IMAGES), atol=1e-5)
+
+
 def test_dropout_has_the_rate_of_the_spec():
     def spread(rate):
         spec = dataclasses.replace(SPEC, posterior=Plugin("mc_dropout", (("rate", rate),) if rate != 0.1 else ()))

@@ -182,7 +182,19 @@ def test_steps_of(params, steps):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.25, "0.25"), (12, "12"), (999.6, "1 k"), (60000, "60 k"), (1.5e9, "1.5 G"), (2e13, "20 T"), (np.nan, "–")],
+    [
+        (0.25, "0.25"),
+        (12, "12"),
+        (999.6, "1 k"),
+        (60000, "60 k"),
+        (1.5e9, "1.5 G"),
+        (2e13, "20 T"),
+        (np.nan, "–"),
+        (0.001, "0.001"),
+        (1e-4, "1e-4"),
+        (0.0000253, "2.53e-5"),
+        (0.0, "0"),
+    ],
 )
 def test_amounts(value, text):
     assert amount(value) == text

@@ -13,6 +13,7 @@ import dumb_bench
 from dumb_bench.errors import InputError
 from dumb_bench.report.findings import findings
 from dumb_bench.report.frames import Frames
+from dumb_bench.report.gates import gates
 from dumb_bench.report.generate import generate
 from dumb_bench.report.load import Results, load
 from dumb_bench.report.side_by_side import named
@@ -84,6 +85,8 @@ def test_sets_go_with_the_tests(whole: Results) -> None:
     assert set(found.attacks["attack_id"]) == set(found.tests["attack_id"])
     assert found.meta.counts == {} and whole.meta.counts
     assert found.meta.part == "Only tests with attack=box_blur: 2,304 of 5,760, and their controls."
+    (gate,) = (gate for gate in gates(found) if gate.name == "Completeness")
+    assert gate.status == "not applicable" and "Only a part" in gate.sentence
 
 
 def test_no_condition_changes_nothing(whole: Results) -> None:

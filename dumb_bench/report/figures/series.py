@@ -23,6 +23,9 @@ def amount(value: float) -> str:
     """Return a number in at most four digits, with k, M, G, T for powers of a thousand; a dash for none."""
     if value is None or not np.isfinite(value):
         return "–"
+    if 0 < abs(value) < 1e-3:
+        digits, power = f"{value:.2e}".split("e")
+        return f"{float(digits):g}e{int(power)}"
     for unit in ("", " k", " M", " G"):
         if abs(value) < 999.5:
             return f"{value:.3g}{unit}"
