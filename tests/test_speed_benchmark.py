@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from minigrid import mini_grid
+from speed import clock as clock_module
 from speed import grids, success
 from speed import rounds as rounds_module
 from speed.clock import Clock
@@ -22,6 +25,7 @@ from torch import Tensor, nn
 
 from dumb_bench.catalogue import Catalogue
 from dumb_bench.errors import InputError
+from dumb_bench.runner import train_unit
 
 BIM = '[[attacks]]\nname = "bim"\nstrength = 0.1\nparams = { steps = 2 }\n'
 BLUR = '[[attacks]]\nname = "box_blur"\nstrength = 1.0\n'
@@ -81,18 +85,73 @@ def test_naive_script_agrees_on_jpeg_files_and_chosen_strengths() -> None:
 
 
 def test_a_planted_wrong_count_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = Ideal.run
+    steps = Ideal.steps
 
-    def one_too_many(self: Ideal) -> Ideal:
-        run(self)
+    def one_too_many(self: Ideal) -> Iterator[None]:
+        yield from steps(self)
         test = next(test for test in self.tests if test.attack == "fgsm")
         found = self.tests[test]
         self.tests[test] = found._replace(n_success=found.n_success + 1)
-        return self
 
-    monkeypatch.setattr(rounds_module.Ideal, "run", one_too_many)
+    monkeypatch.setattr(rounds_module.Ideal, "steps", one_too_many)
     with pytest.raises(DisagreementError, match=r"attack='fgsm'.*the harness has Success"):
         measure("mini", two_models(FGSM), 1, IDEAL, quiet)
+
+
+class Time:
+    """A clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def process_time(self) -> float:
+        return self.now
+
+    def perf_counter(self) -> float:
+        return 2 * self.now
+
+
+def test_what_runs_in_a_pause_or_between_two_stretches_is_nobodys_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    time, clock = Time(), Clock()
+    monkeypatch.setattr(clock_module, "time", time)
+    with clock.running():
+        time.now += 1
+        with clock.stage("outer"):
+            time.now += 2
+            with clock.paused():
+                time.now += 64
+            with clock.stage("inner"):
+                time.now += 4
+                with clock.paused():
+                    time.now += 32
+        assert clock.so_far == 7
+    time.now += 128
+    with clock.running():
+        time.now += 8
+        with clock.stage("inner"):
+            time.now += 16
+    assert (clock.cpu, clock.wall) == (31, 62)
+    assert clock.stages == {"outer": 2, "inner": 20, "rest": 9}
+
+
+def test_the_ideal_loop_takes_turns_with_the_harness(monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    steps, train = Ideal.steps, train_unit.train_part
+
+    def stepping(self: Ideal) -> Iterator[None]:
+        for step in steps(self):
+            order.append("loop")
+            yield step
+
+    def training(*args: Any, **kwargs: Any) -> Any:
+        order.append("harness")
+        return train(*args, **kwargs)
+
+    monkeypatch.setattr(Ideal, "steps", stepping)
+    monkeypatch.setattr(train_unit, "train_part", training)
+    measure("mini", two_models(FGSM), 1, IDEAL, quiet)
+    own = [number for number, name in enumerate(order) if name == "harness"][-2:]
+    assert "loop" in order[own[0] : own[1]] and order[-1] == "loop"
 
 
 def test_another_weight_is_refused() -> None:

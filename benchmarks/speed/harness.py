@@ -32,8 +32,9 @@ class Ran(NamedTuple):
 
 
 class _Watcher:
-    def __init__(self) -> None:
+    def __init__(self, between: Callable[[], None]) -> None:
         self.units: dict[str, float] = {}
+        self._between = between
 
     def started(self, units: Sequence[Unit]) -> None: ...
 
@@ -42,6 +43,7 @@ class _Watcher:
             raise DisagreementError(f"the harness failed at {unit.label}: {outcome.error}")
         kind = kind_of(unit)
         self.units[kind] = self.units.get(kind, 0.0) + outcome.cpu_seconds
+        self._between()
 
     def tick(self) -> None: ...
 
@@ -76,14 +78,16 @@ def _watched(clock: Clock) -> Iterator[None]:
             setattr(owner, name, call)
 
 
-def run_harness(grid: Path, catalogue: Catalogue, folder: Path, clock: Clock) -> Ran:
-    """Run a grid into an empty folder: `results` and `store`.
+def run_harness(
+    grid: Path, catalogue: Catalogue, folder: Path, clock: Clock, between: Callable[[], None] = lambda: None
+) -> Ran:
+    """Run a grid into an empty folder: `results` and `store`. between: called after every unit.
 
     Raises:
         DisagreementError: a unit failed, or the run was interrupted.
     """
     options = RunOptions(str(folder / "results"), str(folder / "store"), address="serial")
-    watcher = _Watcher()
+    watcher = _Watcher(between)
     with _watched(clock), clock.running():
         summary = run_grid(grid, catalogue, options, watcher, lambda line: None)
     if summary.exit_code:

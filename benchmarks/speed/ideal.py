@@ -6,7 +6,7 @@ norms and SSIM are the package's functions, since the same pixels are needed; ev
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ from .clock import Clock
 from .flops import Images, Work
 from .folding import folded
 from .plain_training import train
-from .study import AdversarialSet, Study
+from .study import AdversarialSet, Model, Study
 from .success import Success, Table, Test, attack_label
 
 SCORED = 128
@@ -90,26 +90,36 @@ class Ideal:
 
     def run(self) -> Ideal:
         """Do all of it."""
+        for _ in self.steps():
+            pass
+        return self
+
+    def steps(self) -> Iterator[None]:
+        """Do all of it, handing over after every model and every set."""
         torch.set_num_threads(1)
+        self.networks: dict[str, nn.Module] = {}
+        for key, model in self.study.models.items():
+            with self.clock.running():
+                self._train(key, model)
+            yield
         with self.clock.running():
-            self._train()
             self.clean = {images: self._clean(images) for images in self.study.image_sets}
             with self.clock.stage("scoring"):
                 self.right = self._clean_answers()
-            for made in self.study.sets:
+        yield
+        for made in self.study.sets:
+            with self.clock.running():
                 self._attack(made)
-        return self
+            yield
 
-    def _train(self) -> None:
-        self.networks: dict[str, nn.Module] = {}
-        for key, model in self.study.models.items():
-            with self.clock.stage("training"):
-                trained = train(model, self.study.catalogue)
-                self.weights[key] = trained.network.state_dict()
-                self.networks[key] = folded(trained.network) if self.study.fast else trained.network
-            architecture = model.spec.architecture.label
-            self.done[Work("training", architecture, "training")] += trained.images
-            self.done[Work("training", architecture, "forward")] += trained.validated
+    def _train(self, key: str, model: Model) -> None:
+        with self.clock.stage("training"):
+            trained = train(model, self.study.catalogue)
+            self.weights[key] = trained.network.state_dict()
+            self.networks[key] = folded(trained.network) if self.study.fast else trained.network
+        architecture = model.spec.architecture.label
+        self.done[Work("training", architecture, "training")] += trained.images
+        self.done[Work("training", architecture, "forward")] += trained.validated
 
     def _clean(self, images: ImagesSpec) -> Clean:
         split = attacked_images(self.study.catalogue, images)

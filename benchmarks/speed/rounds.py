@@ -22,6 +22,7 @@ from .naive import Naive, without_controls
 from .study import Study, read_study
 from .success import require_equal_tables, require_equal_weights
 
+_ENDED = object()
 HARNESS, IDEAL, NAIVE = "harness", "ideal loop", "naive script"
 
 
@@ -116,23 +117,29 @@ def measure(
 def _round(
     found: Measured, grid: Path, catalogue: Catalogue, number: int, *, by_image: bool, report: bool
 ) -> tuple[Clock, Clock]:
-    """Run both programs, the harness first in even rounds; nothing that they made outlives the round."""
+    """Run both programs; nothing that they made outlives the round.
+
+    The naive script first in odd rounds, the harness in even ones. The ideal loop takes turns with the harness: after
+    every unit it goes on until it has used as much CPU time, so that a machine that is slow meanwhile is so for both.
+    """
     own, other = Clock(), Clock()
     rival = found.rival
+    loop: Ideal | Naive
     with _empty() as place:
-        order = [HARNESS, rival] if number % 2 == 0 else [rival, HARNESS]
-        made: dict[str, Ran | Ideal | Naive] = {}
-        for program in order:
-            gc.collect()
-            if program == HARNESS:
-                made[program] = run_harness(grid, catalogue, place / "harness", own)
-            elif rival == IDEAL:
-                made[program] = Ideal(found.study, other).run()
-            else:
-                (place / "naive").mkdir()
-                made[program] = Naive(found.study, other, place / "naive", by_image).run()
-        ran, loop = made[HARNESS], made[rival]
-        assert isinstance(ran, Ran)
+        gc.collect()
+        if rival == IDEAL:
+            loop = Ideal(found.study, other)
+            ran = _in_turns(loop, grid, catalogue, place / "harness", own)
+        else:
+            (place / "naive").mkdir()
+            loop = Naive(found.study, other, place / "naive", by_image)
+            if number % 2:
+                loop.run()
+                gc.collect()
+            ran = run_harness(grid, catalogue, place / "harness", own)
+            if not number % 2:
+                gc.collect()
+                loop.run()
         require_equal_weights(ran.weights, loop.weights, rival)
         tests = ran.tests if rival == IDEAL else without_controls(ran.tests)
         require_equal_tables(tests, loop.tests, rival)
@@ -144,6 +151,22 @@ def _round(
     found.units.append(ran.units)
     _note(found, loop, len(ran.tests) - len(tests))
     return own, other
+
+
+def _in_turns(loop: Ideal, grid: Path, catalogue: Catalogue, folder: Path, clock: Clock) -> Ran:
+    """Run the harness, and the loop between its units."""
+    steps = loop.steps()
+
+    def between() -> None:
+        while loop.clock.cpu < clock.so_far:
+            with clock.paused():
+                if next(steps, _ENDED) is _ENDED:
+                    return
+
+    ran = run_harness(grid, catalogue, folder, clock, between)
+    for _ in steps:
+        pass
+    return ran
 
 
 @contextmanager
@@ -172,7 +195,7 @@ def _report_seconds(results: Path) -> float:
     return clock.cpu
 
 
-def _note(found: Measured, loop: Ran | Ideal | Naive, controls: int) -> None:
+def _note(found: Measured, loop: Ideal | Naive, controls: int) -> None:
     if isinstance(loop, Ideal):
         found.done = loop.done
     if isinstance(loop, Naive):
