@@ -8,7 +8,7 @@ from torch import nn
 from dumb_bench.catalogue import Catalogue, all_params
 from dumb_bench.defences.composition import defence_of
 from dumb_bench.errors import InputError
-from dumb_bench.models.networks import fresh_network
+from dumb_bench.models.networks import blank_network
 from dumb_bench.posteriors.base import WeightSamples
 from dumb_bench.posteriors.mc_dropout import insert_dropout
 from dumb_bench.posteriors.vi import GaussianNetwork
@@ -37,7 +37,7 @@ def networks(
     stochastic = samples.kind != "samples"
     channels_last = not spec.checkpoint and recipe_of(spec.recipe).channels_last
     for state in samples.states[:1] if stochastic else samples.prefix(spec.samples).states:
-        network = fresh_network(spec, catalogue, seed=0)
+        network = blank_network(spec, catalogue)
         if samples.kind == "dropout":
             insert_dropout(network, _rate(spec, catalogue), always=True)
         network.load_state_dict(dict(state))

@@ -24,7 +24,7 @@ from dumb_bench.models.chosen_images import training_ids, training_places, valid
 from dumb_bench.models.cost import counted, record_of, total
 from dumb_bench.models.fitting import Images, batches_per_epoch, fit, refresh_statistics, scaled
 from dumb_bench.models.initial import SHARED, Started, start
-from dumb_bench.models.networks import fresh_network
+from dumb_bench.models.networks import blank_network, fresh_network
 from dumb_bench.models.parts import Part, run_of, single
 from dumb_bench.models.predictor import networks
 from dumb_bench.posteriors.base import EpochHook, History, OptimiserOf, Schedule, State, StepHook, WeightSamples
@@ -250,7 +250,7 @@ class _Problem:
 
 def parameters_of(spec: ModelSpec, catalogue: Catalogue) -> int:
     """Return the number of a network's weights."""
-    return sum(weight.numel() for weight in fresh_network(spec, catalogue, seed=0).parameters())
+    return sum(weight.numel() for weight in blank_network(spec, catalogue).parameters())
 
 
 def _seed(spec: ModelSpec, purpose: str, member: int = 0) -> int:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, get_args
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load, load_file, save
 from torch import Tensor
 
 from dumb_bench.errors import DamagedFileError
@@ -35,15 +36,42 @@ def from_bytes(data: bytes) -> WeightSamples:
     Raises:
         DamagedFileError: the bytes are torn, or are not weight samples.
     """
-    try:
-        tensors = load(data)
+
+    def read() -> tuple[Mapping[str, Tensor], Mapping[str, Any]]:
         header: dict[str, Any] = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        kind: Any = header["__metadata__"]["kind"]
+        return load(data), header["__metadata__"]
+
+    return _samples(read)
+
+
+def from_file(path: Path) -> WeightSamples:
+    """Return the samples of a file whose content `to_bytes` wrote.
+
+    The tensors lie in the file, mapped into memory: copy them where they are to be computed with. Their addresses are
+    not aligned, on which the last bits of a matrix product may depend.
+
+    Raises:
+        DamagedFileError: the file is torn, or holds no weight samples.
+        FileNotFoundError: there is none.
+    """
+
+    def read() -> tuple[Mapping[str, Tensor], Mapping[str, Any]]:
+        with safe_open(path, "pt") as opened:
+            return load_file(path), opened.metadata()
+
+    return _samples(read)
+
+
+def _samples(read: Callable[[], tuple[Mapping[str, Tensor], Mapping[str, Any]]]) -> WeightSamples:
+    """Return the samples in what is read: tensors by name, and the file's metadata."""
+    try:
+        tensors, about = read()
+        kind: Any = about["kind"]
         states: dict[int, dict[str, Tensor]] = {}
         for key, value in tensors.items():
             number, _, name = key.partition("/")
             states.setdefault(int(number), {})[name] = value
-    except (SafetensorError, ValueError, KeyError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise DamagedFileError("weights", f"no weight samples ({type(error).__name__}: {error})") from None
     if kind not in _KINDS or sorted(states) != list(range(len(states))) or not states:
         raise DamagedFileError("weights", f"no weight samples (kind {kind!r}, samples {sorted(states)})")

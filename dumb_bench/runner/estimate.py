@@ -12,7 +12,7 @@ from torch import nn
 from dumb_bench.catalogue import Catalogue, all_params
 from dumb_bench.data.tasks import task_named
 from dumb_bench.defences.composition import about
-from dumb_bench.models.networks import fresh_network
+from dumb_bench.models.networks import blank_network
 from dumb_bench.models.parts import epochs_of, passes_of, samples_of
 from dumb_bench.models.training import training_counts
 from dumb_bench.runner.plan import Plan
@@ -108,7 +108,8 @@ def _passes(model: ModelSpec, catalogue: Catalogue) -> int:
 
 def _seconds_an_image(model: ModelSpec, catalogue: Catalogue) -> tuple[float, int]:
     """Return the time of a forward pass, of 64 images or as many as take about a second; and the parameters."""
-    network = fresh_network(model, catalogue, seed=0).eval()
+    network = blank_network(model, catalogue).eval()
+    network.load_state_dict({name: torch.zeros_like(value) for name, value in network.state_dict().items()})
     few = torch.zeros(2, *task_named(model.task, catalogue).image_shape)
     with torch.inference_mode():
         network(few)

@@ -10,7 +10,7 @@ from dumb_bench.data.images import attacked_images
 from dumb_bench.defences.composition import parents_of
 from dumb_bench.errors import InputError
 from dumb_bench.models.initial import named_weights
-from dumb_bench.models.networks import fresh_network
+from dumb_bench.models.networks import blank_network
 from dumb_bench.models.training import training_counts
 from dumb_bench.runner.plan_attacks import PlannedAttack, Refused
 from dumb_bench.spec import ImagesSpec, ModelSpec, SurrogateSpec
@@ -36,7 +36,7 @@ def check_networks(surrogates: list[SurrogateSpec], victims: list[ModelSpec], ca
     for model in {(model.architecture, model.init): model for model in models}.values():
         try:
             named_weights(model, catalogue)
-            fresh_network(model, catalogue, seed=0)
+            blank_network(model, catalogue)
         except InputError as error:
             raise InputError(f"models: {error}") from None
         except Exception:  # a fault of a plugin's own code makes its units fail, and only those

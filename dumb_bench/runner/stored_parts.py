@@ -17,7 +17,7 @@ from dumb_bench.models.fast_network import fast_network
 from dumb_bench.models.parts import Part, Share
 from dumb_bench.models.predictor import networks
 from dumb_bench.models.training import TrainedModel
-from dumb_bench.models.weights import from_bytes, to_bytes
+from dumb_bench.models.weights import from_bytes, from_file, to_bytes
 from dumb_bench.posteriors.base import WeightSamples
 from dumb_bench.runner.machine import hardware, host, library_versions
 from dumb_bench.spec import NONE
@@ -130,6 +130,8 @@ class StoredParts:
 
     def _from_store(self, name: str) -> tuple[TrainedModel, str]:
         try:
+            if here := self._store.local_artifact(name):
+                return _described(from_file(here[0][WEIGHTS]), here[1])
             files, meta = self._store.get_artifact(name)
             samples = from_bytes(files[WEIGHTS])
         except (DamagedFileError, KeyError, FileNotFoundError) as error:

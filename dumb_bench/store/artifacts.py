@@ -7,11 +7,14 @@ its `meta.json` does. Files are stored under their content's hash, so that two w
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from dumb_bench.errors import DamagedFileError, InputError
 from dumb_bench.store.cache import Cache
+from dumb_bench.store.filesystem import LocalPlace
 from dumb_bench.store.parts import checked_key
 from dumb_bench.store.place import Place, checked
 from dumb_bench.store.quarantine import Damage, quarantine
@@ -56,16 +59,42 @@ def get(place: Place, name: str, cache: Cache | None = None) -> tuple[dict[str, 
             files[key] = cached
             continue
         path = _path(base, key, promised["sha256"])
-        try:
+        with _naming(path):
             data = place.read(path)
-        except FileNotFoundError as error:
-            raise DamagedFileError(path, "is missing, but the artifact's meta.json names it") from error
-        if hashlib.sha256(data).hexdigest() != promised["sha256"]:
-            raise DamagedFileError(path, "torn or altered: its sha256 differs from meta.json")
+        _verify(path, hashlib.sha256(data), promised)
         files[key] = data
         if cache:
             cache.put(promised["sha256"], data)
     return files, meta
+
+
+def local(place: LocalPlace, name: str) -> tuple[dict[str, Path], dict[str, Any]]:
+    """Return where an artifact's files lie on this machine, each read and verified, and its meta.
+
+    Raises:
+        DamagedFileError, InputError: as `get`.
+    """
+    meta, base, files = _meta(place, name), _base(name), {}
+    for key, promised in meta[_FILES].items():
+        path = _path(base, key, promised["sha256"])
+        with _naming(path), place.path(path).open("rb") as stream:
+            _verify(path, hashlib.file_digest(stream, "sha256"), promised)
+        files[key] = place.path(path)
+    return files, meta
+
+
+@contextmanager
+def _naming(path: str) -> Iterator[None]:
+    """Call a file that is missing by its name."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise DamagedFileError(path, "is missing, but the artifact's meta.json names it") from error
+
+
+def _verify(path: str, found: hashlib._Hash, promised: Mapping[str, Any]) -> None:
+    if found.hexdigest() != promised["sha256"]:
+        raise DamagedFileError(path, "torn or altered: its sha256 differs from meta.json")
 
 
 def has(place: Place, name: str) -> bool:

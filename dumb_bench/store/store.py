@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -13,7 +14,7 @@ from dumb_bench.redaction import without_secrets
 from dumb_bench.store import artifacts, compaction, parts
 from dumb_bench.store.batch import without_unit
 from dumb_bench.store.cache import cache_for
-from dumb_bench.store.filesystem import place_at
+from dumb_bench.store.filesystem import LocalPlace, place_at
 from dumb_bench.store.parquet import names_of
 from dumb_bench.store.place import Place
 from dumb_bench.store.quarantine import Damage
@@ -201,6 +202,13 @@ class Store:
         What came from a bucket once is kept on this machine, see `cache`.
         """
         return artifacts.get(self.place, name, self._cache)
+
+    def local_artifact(self, name: str) -> tuple[dict[str, Path], dict[str, Any]] | None:
+        """Return where an artifact's files lie, verified, and its meta; None where the store is not on this machine.
+
+        Raises DamagedFileError (also when there is none).
+        """
+        return artifacts.local(self.place, name) if isinstance(self.place, LocalPlace) else None
 
     def has_artifact(self, name: str) -> bool:
         """Whether the artifact is there (one look-up; its content is verified when it is read)."""

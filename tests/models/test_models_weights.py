@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import load, save
 
 from dumb_bench.errors import DamagedFileError
-from dumb_bench.models.weights import from_bytes, to_bytes
+from dumb_bench.models.weights import from_bytes, from_file, to_bytes
 from dumb_bench.posteriors.base import WeightSamples
 
 
@@ -53,6 +53,25 @@ def test_equal_samples_give_equal_bytes_whatever_the_order_of_names():
         save({}, metadata={"kind": "samples"}),
     ],
 )
-def test_anything_else_is_damaged(data):
+def test_anything_else_is_damaged(data, tmp_path):
     with pytest.raises(DamagedFileError, match="weights: no weight samples"):
         from_bytes(data)
+    (tmp_path / "file").write_bytes(data)
+    with pytest.raises(DamagedFileError, match="weights: no weight samples"):
+        from_file(tmp_path / "file")
+
+
+def test_a_file_is_the_same_as_its_bytes_and_stays_as_it_is(tmp_path):
+    data = to_bytes(samples(2))
+    path = tmp_path / "file"
+    path.write_bytes(data)
+    one, other = from_bytes(data), from_file(path)
+    assert one.kind == other.kind and len(one.states) == len(other.states) == 2
+    for state, mapped in zip(one.states, other.states, strict=True):
+        assert state.keys() == mapped.keys()
+        for name, tensor in state.items():
+            assert torch.equal(tensor, mapped[name]) and tensor.dtype == mapped[name].dtype
+            mapped[name].zero_()
+    assert path.read_bytes() == data
+    with pytest.raises(FileNotFoundError):
+        from_file(tmp_path / "other")

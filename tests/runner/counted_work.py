@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -88,6 +89,7 @@ def _count(work: Work, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Worker, "__call__", _within_unit(work, Worker.__call__))
     patch.setattr(Catalogue, "_load", _counted_plugins(work, Catalogue._load))
     patch.setattr(hashlib, "sha256", _counted_hash(work, hashlib.sha256))
+    patch.setattr(hashlib, "file_digest", _counted_digest(work, hashlib.file_digest))
     patch.setattr(LocalPlace, "write", _counted_write(work, LocalPlace.write))
     patch.setattr(LocalPlace, "read", _counted_read(work, LocalPlace.read))
     for function, what, size in (
@@ -95,6 +97,7 @@ def _count(work: Work, patch: pytest.MonkeyPatch) -> None:
         (craft.bounded, "sets", lambda *_: 1),
         (balance.subsample, "subsamples", lambda *_: 1),
         (weights.from_bytes, "weights_read", lambda *_: 1),
+        (weights.from_file, "weights_read", lambda *_: 1),
     ):
         _everywhere(patch, function, _counted(work, function, what, size))
 
@@ -171,6 +174,20 @@ def _counted_hash(work: Work, sha256: Any) -> Any:
     return call
 
 
+def _counted_digest(work: Work, digest: Any) -> Any:
+    """Count the files of weights that are read through to see that they are whole."""
+
+    def call(stream: Any, *asked: Any) -> Any:
+        size = os.fstat(stream.fileno()).st_size
+        work.hashed[work.kind, size] += 1
+        if stream.name.endswith(".safetensors"):
+            work.add("weights_files_read")
+            work.weight_sizes.add(size)
+        return digest(stream, *asked)
+
+    return call
+
+
 def _counted_write(work: Work, write: Callable[..., None]) -> Callable[..., None]:
     def call(self: LocalPlace, path: str, data: bytes) -> None:
         if path.startswith(("parts/", "artifacts/")):
@@ -187,9 +204,7 @@ def _counted_read(work: Work, read: Callable[..., bytes]) -> Callable[..., bytes
         data = read(self, path)
         if path.startswith("parts/"):
             work.add("parts_read")
-        if path.endswith(".safetensors"):
-            work.add("weights_files_read")
-            work.weight_sizes.add(len(data))
+        assert not path.endswith(".safetensors"), "weights are mapped, not read"
         return data
 
     return call

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dumb_bench.errors import DamagedFileError, InputError
+from dumb_bench.store.filesystem import LocalPlace
 from dumb_bench.store.store import Store
 
 NAME = "0123456789abcdef0123"
@@ -23,11 +24,20 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     return Store(request.getfixturevalue("bucket"))
 
 
+def read(store: Store) -> tuple[dict[str, bytes], dict[str, object]]:
+    """Return the artifact as both ways of reading it give it."""
+    here = store.local_artifact(NAME)
+    found = None if here is None else ({key: path.read_bytes() for key, path in here[0].items()}, here[1])
+    assert (found is None) == (not isinstance(store.place, LocalPlace))
+    assert found is None or found == store.get_artifact(NAME)
+    return found or store.get_artifact(NAME)
+
+
 def test_round_trip(store: Store) -> None:
     assert not store.has_artifact(NAME)
     meta = store.put_artifact(NAME, FILES, META)
     assert store.has_artifact(NAME)
-    assert store.get_artifact(NAME) == (FILES, meta)
+    assert read(store) == (FILES, meta)
     assert {key: meta[key] for key in META} == META
     assert meta["files"]["weights.safetensors"]["size"] == 1024
     assert len(meta["files"]["empty"]["sha256"]) == 64
@@ -46,7 +56,7 @@ def test_random_damage_is_noticed_or_harmless(store: Store, alter: Callable[...,
         whole = store.place.read(path)
         store.place.write(path, alter(whole, draw))
         try:
-            assert store.get_artifact(NAME) == (FILES, meta)
+            assert read(store) == (FILES, meta)
         except DamagedFileError:
             noticed += 1
         store.place.write(path, whole)
@@ -61,6 +71,8 @@ def test_missing_files_are_damage(store: Store) -> None:
     store.place.delete(path)
     with pytest.raises(DamagedFileError, match="missing"):
         store.get_artifact(NAME)
+    with pytest.raises(DamagedFileError, match="missing"):
+        read(store)
     damage = store.verify()
     assert [entry.path for entry in damage] == [path] and not store.has_artifact(NAME)
     assert store.verify() == [] and store.place.names("artifacts") == []
