@@ -31,7 +31,7 @@ def fresh_network(spec: ModelSpec, catalogue: Catalogue, seed: int) -> nn.Module
 def blank_network(spec: ModelSpec, catalogue: Catalogue) -> nn.Module:
     """Return the spec's network on the CPU, in train mode, its weights yet to be loaded: whatever was in memory.
 
-    Drawing the weights of a vgg11_bn takes ten times as long as reading them.
+    Drawing the weights of a vgg11_bn takes twice as long as reading and verifying them.
 
     Raises:
         InputError: as `fresh_network`.
