@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -36,26 +36,23 @@ class Estimate(NamedTuple):
 
 
 def estimate(plan: Plan, catalogue: Catalogue) -> Estimate:
-    """Time one batch of each architecture of the plan and multiply."""
+    """Time one batch of each architecture of the plan, on images of each shape, and multiply."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         costs = {}
         for model in (*plan.models.values(), *(part.spec for part in plan.parts.values())):
-            key = (model.task, model.architecture)
+            key = _kind(model, catalogue)
             if key not in costs:
                 costs[key] = _seconds_an_image(model, catalogue)
     finally:
         torch.set_num_threads(threads)
-    each = {
-        name: costs[model.task, model.architecture][0] * _passes(model, catalogue)
-        for name, model in plan.models.items()
-    }
+    each = {name: costs[_kind(model, catalogue)][0] * _passes(model, catalogue) for name, model in plan.models.items()}
     facing: dict[tuple[str, ...], float] = {}
     training = crafting = scoring = 0.0
     weights = 0
     for part in plan.parts.values():
-        seconds, parameters = costs[part.spec.task, part.spec.architecture]
+        seconds, parameters = costs[_kind(part.spec, catalogue)]
         images = sum(training_counts(part.spec, catalogue))
         training += seconds * BACKWARD * images * epochs_of(part, catalogue) * passes_of(part, catalogue)
         weights += 4 * parameters * samples_of(part, catalogue)
@@ -77,6 +74,12 @@ def estimate(plan: Plan, catalogue: Catalogue) -> Estimate:
         crafting += _crafting(tuning.attack, tuning.surrogate, images, strengths, each, catalogue)
     table = int(30 * plan.test_rows + rows * (2.0 if plan.grid.output.margins else 0.3))
     return Estimate(training, crafting, scoring, table, weights)
+
+
+def _kind(model: ModelSpec, catalogue: Catalogue) -> tuple[Hashable, ...]:
+    """Return what the time of a pass depends on: an architecture, the images' shape and the number of classes."""
+    task = task_named(model.task, catalogue)
+    return model.architecture, task.image_shape, len(task.classes)
 
 
 def _crafting(

@@ -1,13 +1,14 @@
 """What `plan` works out once, however many sets and victims there are: counted, not timed."""
 
 import json
+from pathlib import Path
 
 import pytest
 from minigrid import mini_grid
 from plan_scale import grid
 
 from dumb_bench.catalogue import Catalogue
-from dumb_bench.grid_file import parse_grid
+from dumb_bench.grid_file import parse_grid, read_grid
 from dumb_bench.runner import describe, estimate
 from dumb_bench.runner.plan import build_plan
 
@@ -68,3 +69,19 @@ def test_the_grid_of_the_benchmark_asks_for_a_million_tests():
     asked = parse_grid(grid(seeds=5, attacks=14, strengths=20), "grid", catalogue)
     models = len(asked.models.source) * len(asked.models.architecture) * len(asked.models.balance) * 5
     assert models**2 * sum(len(entry.strength) for entry in asked.attacks) == 1_008_000
+
+
+def test_an_architecture_is_timed_once_for_tasks_whose_images_and_classes_are_alike(monkeypatch):
+    timed = []
+
+    def seconds(model, catalogue):
+        timed.append(model.architecture.label)
+        return 0.001, 10
+
+    monkeypatch.setattr(estimate, "_seconds_an_image", seconds)
+    catalogue = Catalogue()
+    grid, _ = read_grid(Path(__file__).resolve().parents[2] / "grids" / "dumb_2023.toml", catalogue)
+    plan = build_plan(grid, catalogue)
+    assert len({model.task for model in plan.models.values()}) == 3
+    estimate.estimate(plan, catalogue)
+    assert sorted(timed) == sorted({model.architecture.label for model in plan.models.values()})
