@@ -136,8 +136,10 @@ class LockedSurrogate(nn.Module):
         self._forwards += cost.forwards
         self._backwards += cost.backwards
 
-    def _count_backward(self, passes: int, gradient: Tensor) -> None:
+    def _count_backward(self, passes: int, gradient: Tensor) -> Tensor:
+        """Count; hand on the gradient as contiguous as the images, whatever the layout of a network's weights."""
         self._backwards += passes * len(gradient)
+        return gradient.contiguous()
 
     @property
     def cost(self) -> Cost:

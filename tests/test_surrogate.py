@@ -124,3 +124,17 @@ def test_memory_is_all_weights_and_what_backward_needs_of_the_networks_asked() -
         assert surrogate.memory_bytes(IMAGES[:1], 5) == memory
         assert surrogate.cost == Cost(0, 0)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_gradients_arrive_contiguous_whatever_the_layout_of_the_weights() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.LazyLinear(3))
+    images = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    network(images)
+    found = []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        point = images.clone().requires_grad_(True)
+        surrogate = LockedSurrogate([network.to(memory_format=layout)], 3)
+        (gradient,) = torch.autograd.grad(surrogate(point).sum(), point)
+        assert gradient.is_contiguous()
+        found.append(gradient)
+    assert torch.allclose(found[0], found[1], atol=1e-6) and found[0].abs().max() > 0

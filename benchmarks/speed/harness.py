@@ -14,7 +14,7 @@ from dumb_bench.models.weights import from_bytes
 from dumb_bench.runner import attack_unit, execute, made_set, run, slot_state, train_unit, tune_unit
 from dumb_bench.runner.run import RunOptions, run_grid
 from dumb_bench.runner.slot_state import SlotState
-from dumb_bench.runner.stored_parts import WEIGHTS
+from dumb_bench.runner.stored_parts import WEIGHTS, StoredParts
 from dumb_bench.runner.units import Outcome, Unit, kind_of
 from dumb_bench.store.results import ResultFolder
 from dumb_bench.store.store import Store
@@ -50,12 +50,14 @@ class _Watcher:
 
 _CALLS: tuple[tuple[Any, str, str], ...] = (
     (train_unit, "train_part", "training"),
-    (SlotState, "answer", "scoring"), (SlotState, "own_logits", "scoring"),
+    (SlotState, "answer", "scoring"), (SlotState, "scored", "scoring"), (SlotState, "own_logits", "scoring"),
+    (StoredParts, "loaded", "models read"), (StoredParts, "fast", "models read"),
     (SlotState, "deliver", "delivery, norms"), (attack_unit, "linf", "delivery, norms"),
     (attack_unit, "l2", "delivery, norms"), (made_set, "linf", "delivery, norms"),
     (made_set, "l2", "delivery, norms"), (attack_unit, "delta_swap", "crafting"),
     (attack_unit, "ssim", "SSIM"), (tune_unit, "ssim", "SSIM"),
     (Store, "put", "store"), (Store, "put_artifact", "store"), (Store, "get_artifact", "store"),
+    (Store, "local_artifact", "store"),
     (execute, "run_compact", "store"), (run, "read_index", "store"), (run, "Assembly", "store"),
     (ResultFolder, "write_tables", "store"),
     (run, "build_plan", "plan"), (run, "plan_document", "plan"), (run, "outstanding", "plan"),

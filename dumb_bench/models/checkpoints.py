@@ -15,7 +15,7 @@ from dumb_bench.architectures.base import Preprocessed, head_of
 from dumb_bench.catalogue import Catalogue
 from dumb_bench.data.tasks import task_named
 from dumb_bench.errors import InputError
-from dumb_bench.models.networks import blank_network
+from dumb_bench.models.networks import fresh_network
 from dumb_bench.models.weights import tensors_sha256
 from dumb_bench.posteriors.base import State, state_of
 from dumb_bench.spec import ModelSpec
@@ -48,7 +48,7 @@ def read_checkpoint(path: Path, spec: ModelSpec, catalogue: Catalogue) -> Own:
         InputError: one line that begins with the file: it is missing, no safetensors, or does not fit.
     """
     given = _tensors(path)
-    network = blank_network(spec, catalogue)
+    network = fresh_network(spec, catalogue, seed=0)
     own = state_of(network)
     bare = isinstance(network, Preprocessed) and not any(name.startswith(_INNER) for name in given)
     if bare:

@@ -29,7 +29,7 @@ def fresh_network(spec: ModelSpec, catalogue: Catalogue, seed: int) -> nn.Module
 
 
 def blank_network(spec: ModelSpec, catalogue: Catalogue) -> nn.Module:
-    """Return the spec's network on the CPU, in train mode, its weights yet to be loaded: whatever was in memory.
+    """Return the spec's network on the CPU, in train mode, for weights that are yet to be loaded; most are 0.
 
     Drawing the weights of a vgg11_bn takes twice as long as reading and verifying them.
 
@@ -41,13 +41,17 @@ def blank_network(spec: ModelSpec, catalogue: Catalogue) -> nn.Module:
 
 
 class _LeftBlank(TorchFunctionMode):
-    """Lets the functions of `torch.nn.init` leave parameters as they are; each of these is in a network's state."""
+    """Puts 0 into parameters, where `torch.nn.init` would draw; all parameters are in a network's state.
+
+    PyTorch lets `uniform_`, `normal_`, `constant_` and `kaiming_uniform_` be replaced so, with which linear layers and
+    convolutions begin; what draws by other functions is drawn.
+    """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         tensor = kwargs.get("tensor", args[0] if args else None)
         if getattr(func, "__module__", "") == "torch.nn.init" and isinstance(tensor, nn.Parameter):
-            return tensor
+            return tensor.detach().zero_()
         return func(*args, **kwargs)
 
 

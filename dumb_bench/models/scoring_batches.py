@@ -30,6 +30,10 @@ def batch_for(images: Tensor, numerics: str, networks: Iterable[nn.Module]) -> i
 
 
 def side_inside(images: Tensor, networks: Iterable[nn.Module]) -> int:
-    """Return the side in pixels at which networks work: that of images (N, C, H, W), or of what they resize them to."""
-    layers = (layer for network in networks for layer in network.modules() if isinstance(layer, Preprocessed))
-    return max((layer.side or 0 for layer in layers), default=0) or max(images.shape[2:])
+    """Return the largest side in pixels at which one of some networks works on images (N, C, H, W)."""
+
+    def side(network: nn.Module) -> int:
+        found = (layer.side or 0 for layer in network.modules() if isinstance(layer, Preprocessed))
+        return max(found, default=0) or max(images.shape[2:])
+
+    return max(map(side, networks))

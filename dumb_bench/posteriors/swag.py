@@ -11,7 +11,7 @@ from typing import Annotated
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn.utils import parameters_to_vector, vector_to_parameters
+from torch.nn.utils import vector_to_parameters
 
 from dumb_bench.posteriors.base import Epoch, Params, TrainingProblem, WeightSamples, posterior, state_of
 from dumb_bench.posteriors.chains import Count, Momentum, Rate, constant, fitted_point, peak_rate, plain_sgd
@@ -98,7 +98,7 @@ def swag(
 
     def collect(epoch: Epoch, network: nn.Module) -> None:
         del epoch
-        moments.update(parameters_to_vector(network.parameters()))
+        moments.update(torch.cat([weight.detach().flatten() for weight in network.parameters()]))
 
     problem.fit(
         network,

@@ -112,7 +112,6 @@ def _passes(model: ModelSpec, catalogue: Catalogue) -> int:
 def _seconds_an_image(model: ModelSpec, catalogue: Catalogue) -> tuple[float, int]:
     """Return the time of a forward pass, of 64 images or as many as take about a second; and the parameters."""
     network = blank_network(model, catalogue).eval()
-    network.load_state_dict({name: torch.zeros_like(value) for name, value in network.state_dict().items()})
     few = torch.zeros(2, *task_named(model.task, catalogue).image_shape)
     with torch.inference_mode():
         network(few)

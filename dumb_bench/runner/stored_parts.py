@@ -75,7 +75,7 @@ class StoredParts:
         """Return a part's weights and record, None where it is not there."""
         if not self._store.has_artifact(name):
             return None
-        return self._read(name)[0]
+        return _owned(self._read(name)[0])
 
     def __setitem__(self, name: str, part: TrainedModel) -> None:
         """Store a part, and where and with what it was trained."""
@@ -126,7 +126,7 @@ class StoredParts:
 
     def _hold(self, name: str, part: TrainedModel, sha256: str) -> None:
         size = sum(tensor.nbytes for state in part.samples.states for tensor in state.values())
-        self._latest = (name, part, sha256) if size <= LATEST_BYTES else None
+        self._latest = (name, _owned(part), sha256) if size <= LATEST_BYTES else None
 
     def _from_store(self, name: str) -> tuple[TrainedModel, str]:
         try:
@@ -137,6 +137,12 @@ class StoredParts:
         except (DamagedFileError, KeyError, FileNotFoundError) as error:
             raise DamagedFileError(name, f"weights cannot be read ({error})") from None
         return _described(samples, meta)
+
+
+def _owned(part: TrainedModel) -> TrainedModel:
+    """Return a part whose tensors are its own, not those of a mapped file."""
+    states = tuple({name: tensor.clone() for name, tensor in state.items()} for state in part.samples.states)
+    return part._replace(samples=WeightSamples(states, part.samples.kind))
 
 
 def _described(samples: WeightSamples, meta: dict[str, Any]) -> tuple[TrainedModel, str]:

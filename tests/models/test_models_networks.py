@@ -24,8 +24,6 @@ class Network(nn.Module):
     def __init__(self, classes):
         super().__init__()
         self.linear = nn.Linear(4, classes)
-        with torch.no_grad():
-            self.linear.weight.fill_(7.0)
         nn.init.constant_(self.linear.weight, 5.0)
         nn.init.normal_(tensor=self.linear.bias)
         self.register_buffer("kept", torch.zeros(2))
@@ -41,11 +39,11 @@ def own(num_classes, image_shape): return Network(num_classes)
 """
 
 
-def test_what_initialises_parameters_is_left_out_and_buffers_are_filled() -> None:
+def test_parameters_are_0_and_buffers_are_filled() -> None:
     catalogue = Catalogue((PluginFile("own.py", OWN),))
     spec = dataclasses.replace(SPEC, architecture=Plugin("own"))
     blank, fresh = blank_network(spec, catalogue), fresh_network(spec, catalogue, seed=0)
-    assert blank.linear.weight.eq(7.0).all() and fresh.linear.weight.eq(5.0).all()
+    assert blank.linear.weight.eq(0.0).all() and blank.linear.bias.eq(0.0).all() and fresh.linear.weight.eq(5.0).all()
     for network in (blank, fresh):
         assert network.kept.eq(3.0).all() and network.apart.eq(2.0).all()
 

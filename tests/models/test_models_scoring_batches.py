@@ -33,6 +33,11 @@ def test_the_side_inside_is_that_of_the_images_or_what_they_are_resized_to(
 
 def test_the_largest_of_several_networks_counts_however_deep_it_is_wrapped() -> None:
     assert side_inside(images(32, 32), [behind(64), nn.Sequential(behind(224))]) == 224
+    assert (
+        side_inside(images(224, 224), [behind(64), behind(None)])
+        == side_inside(images(224, 224), [nn.Flatten()])
+        == 224
+    )
     network = behind(224)
     network(images(32, 32))
     assert side_inside(images(32, 32), [HalfNetwork(network)]) == 224
