@@ -1,14 +1,13 @@
 """What a report of 10^6 tests costs: time, memory, and the bytes of a second run.
 
-    uv run python benchmarks/report_scale.py [--tests 1000000] [--images 200] [--folder FOLDER]
+    uv run python benchmarks/report_scale.py [--rounds 3] [--tests 1000000] [--images 200] [--folder FOLDER]
 
 A result folder is made through the public schema: every surrogate against every victim on the images of both sources,
 19 attacks at three strengths beside noise of the same sizes and the unchanged images, with the victims' labels of every
-image, and success drawn from a stated model (`RATE`: crossed effects of surrogate and victim, binomial images). The
-report then runs twice, in a process of its own each. Printed: seconds of wall and CPU time and the largest resident
-size, beside the floor (pandas reading the columns of
-`tests` that a report needs), and whether both runs wrote the same
-bytes.
+image, and success drawn from a stated model (`RATE`: crossed effects of surrogate and victim, binomial images). In each
+round the floor (pandas reading the columns of `tests` that a report needs) and the report run in processes of their
+own. Printed: seconds of wall and CPU time and the largest resident size as medians [min, max], and whether all reports
+are the same bytes.
 """
 
 from __future__ import annotations
@@ -17,11 +16,12 @@ import argparse
 import hashlib
 import itertools
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -192,9 +192,10 @@ def files(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def main() -> None:
-    """Build the folder, run the report twice, print what it took."""
+    """Build the folder, run floor and report, print what they took."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tests", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--folder", type=Path, default=None, help="Where the results lie, and stay, afterwards.")
     parser.add_argument("--only-build", action="store_true", help=argparse.SUPPRESS)
@@ -207,21 +208,33 @@ def main() -> None:
         if not (place / "results").exists():  # in a process of its own: a child's peak starts at its parent's size
             sizes = ["--tests", str(asked.tests), "--images", str(asked.images)]
             subprocess.run([sys.executable, __file__, *sizes, "--folder", str(place), "--only-build"], check=True)
-        compare(place)
+        compare(place, asked.rounds)
 
 
-def compare(place: Path) -> None:
-    """Run the report twice and print what it took, beside the floor."""
+def compare(place: Path, rounds: int) -> None:
+    """Run floor and report in turn and print what they took."""
     floor = [sys.executable, "-c", FLOOR, str(place / "results"), ",".join(COLUMNS["tests"])]
-    print("floor, pandas reads the columns of tests: {:.1f} s, {:.1f} CPU-s, {:.2f} GB".format(*measured(floor)))
     tool = [sys.executable, "-c", "from dumb_bench.cli import main; main()", "report", str(place / "results"), "--out"]
+    taken: dict[str, list[tuple[float, float, float]]] = {"floor, pandas reads the columns of tests": [], "report": []}
     seen = []
-    for name in ("one", "two"):
-        wall, cpu, peak = measured([*tool, str(place / name)])
-        print(f"report: {wall:.1f} s, {cpu:.1f} CPU-s, at most {peak:.2f} GB")
-        seen.append(dict(files(place / name)))
-    print(f"files: {len(seen[0])}, the same bytes on the second run: {seen[0] == seen[1]}")
-    print(f"page: {(place / 'one' / 'index.html').stat().st_size / 1e6:.1f} MB")
+    for number in range(rounds):
+        page = place / f"report_{number}"
+        for name, command in zip(taken, (floor, [*tool, str(page)]), strict=True):
+            taken[name].append(measured(command))
+        seen.append(dict(files(page)))
+    for name, costs in taken.items():
+        wall, cpu, peak = (middle(values) for values in zip(*costs, strict=True))
+        print(f"{name}: {wall} s, {cpu} CPU-s, {peak} GB")
+    times = [report[1] / floor[1] for floor, report in zip(*taken.values(), strict=True)]
+    print(f"report / floor, CPU: {middle(times)}; {rounds} rounds")
+    print(f"files: {len(seen[0])}, the same bytes each time: {all(each == seen[0] for each in seen)}")
+    print(f"page: {(place / 'report_0' / 'index.html').stat().st_size / 1e6:.1f} MB")
+
+
+def middle(values: Iterable[float]) -> str:
+    """Return median and range."""
+    found = sorted(values)
+    return f"{statistics.median(found):.2f} [{found[0]:.2f}, {found[-1]:.2f}]"
 
 
 if __name__ == "__main__":

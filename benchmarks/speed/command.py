@@ -20,7 +20,6 @@ from .page import machine_limits, ratios, stages, starts, to_markdown, to_termin
 from .rounds import IDEAL, NAIVE, Measured, measure
 from .success import DisagreementError
 
-RESULTS = Path(__file__).resolve().parents[1] / "RESULTS.md"
 LEAST_ROUNDS = 3
 
 
@@ -75,12 +74,12 @@ def benchmark(
         Attacks, typer.Option(help="Against the naive script: in the package's form, or the published one.")
     ] = Attacks.own,
     search: Annotated[
-        Search, typer.Option(help="Of strengths by the harness; the naive script always looks at all.")
-    ] = Search.full,
+        Search, typer.Option(help="Of strengths by the harness, for the same choice; the naive script looks at all.")
+    ] = Search.pruned,
     per_class: Annotated[
         int, typer.Option(min=2, max=38, help="Against the naive script: images a class, to tune on and to attack.")
     ] = 10,
-    write: Annotated[bool, typer.Option("--write", help=f"Write {RESULTS.parent.name}/{RESULTS.name}.")] = False,
+    write: Annotated[Path | None, typer.Option(help="Write the tables to this file, as Markdown.")] = None,
 ) -> None:
     """Measure the harness beside an ideal loop, a naive script and the machine's limit, in turn, on one thread."""
     console = Console()
@@ -89,7 +88,7 @@ def benchmark(
         console.print(line, markup=False, soft_wrap=True)
 
     torch.set_num_threads(1)
-    if write and rounds < LEAST_ROUNDS:
+    if write is not None and rounds < LEAST_ROUNDS:
         raise InputError(f"--rounds: expected at least {LEAST_ROUNDS} with --write, got {rounds}")
     if not grid.is_file():
         raise InputError(f"--grid: {grid} is no file")
@@ -116,9 +115,9 @@ def benchmark(
     shown += [utilisation(item, limits) for item in found if item.rival == IDEAL]
     shown += [machine_limits(limits), starts(limits)]
     to_terminal(shown, console)
-    if write:
+    if write is not None:
         command = " ".join(["uv run python -m benchmarks", *sys.argv[1:]])
-        RESULTS.write_text(to_markdown(shown, described(), command), encoding="utf-8")
+        write.write_text(to_markdown(shown, described(), command), encoding="utf-8")
 
 
 def main() -> None:

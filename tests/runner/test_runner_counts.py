@@ -1,7 +1,8 @@
 """The guard on repeated work: what a fixed grid does equals, number by number, what it cannot do without.
 
 The ideal is worked out below from the grid alone. A set is crafted once and scored once on each victim under each
-delivery; a model is trained once and built once more to be used; a list of images is read, encoded and labelled once.
+delivery; a model is trained once and built once more to be used; a list of images (a test split, those that are
+attacked) is read, encoded and labelled once.
 """
 
 from __future__ import annotations
@@ -241,3 +242,21 @@ def test_the_prefixes_of_a_chain_share_its_training_images_and_networks(tmp_path
     assert sum(work.done[kind, "builds"] for kind in USED_BY) == cycles + victims
     assert not [what for _, what in work.done if what == "weights_read"]
     assert work.of("model")["answers"] == (1 + 2 + victims) * TEST_SPLIT
+
+
+REBUILT = {"gradient_passes": 3 * 2, "backwards": 2 * 2}
+"""Of each network rebuilt for speed: two images of noise to see how it is made, two to compare it with itself."""
+
+
+def test_fast_numerics_do_the_same_but_for_looking_at_each_network_once(tmp_path: Path) -> None:
+    work = run_counted(tmp_path, GRID.replace('name = "counted"', 'name = "counted"\nnumerics = "fast"', 1), SET_BYTES)
+    for what, number in REBUILT.items():
+        done, least = (sum(of(kind).get(what, 0) for kind in USED_BY) for of in (work.of, IDEAL.__getitem__))
+        assert done == least + MODELS * number
+    apart = ("builds", *REBUILT)
+    assert work.kinds == set(IDEAL)
+    for kind in USED_BY:
+        found, ideal = ({what: n for what, n in of.items() if what not in apart} for of in (work.of(kind), IDEAL[kind]))
+        assert found == ideal
+    for kind in set(IDEAL) - set(USED_BY):
+        assert work.of(kind) == IDEAL[kind]
