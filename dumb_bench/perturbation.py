@@ -42,6 +42,10 @@ def project(images: Tensor, clean: Tensor, norm: str | None, strength: float | N
     if norm is None or strength is None:
         return images.clamp(0, 1)
     delta = images - clean
+    if norm == "linf" and not delta.requires_grad:
+        delta.clamp_(-strength, strength)
+        delta += clean
+        return delta.clamp_(0, 1)
     if norm == "linf":
         delta = delta.clamp(-strength, strength)
     else:

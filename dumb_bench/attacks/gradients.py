@@ -99,13 +99,13 @@ class Objective:
             logits = self.surrogate(point if view is None else view(point))
             scaled, exponent = self._slope(logits)
             (found,) = torch.autograd.grad(logits, point, grad_outputs=scaled)
-            return torch.ldexp(found.double(), exponent[:, None, None, None])
+            return _unscaled(found, exponent)
         seen = point if view is None else view(point)
         given = [seen.detach(), self.labels, *([] if self.targets is None else [self.targets])]
         name = (self._loss.__name__, self.targets is None)
         at_seen, exponent = runner(name, partial(_through, self.surrogate, self._loss), given)
         found = at_seen if view is None else torch.autograd.grad(seen, point, grad_outputs=at_seen)[0]
-        return torch.ldexp(found.double(), exponent[:, None, None, None])
+        return _unscaled(found, exponent)
 
     def _slope(self, logits: Tensor) -> tuple[Tensor, Tensor]:
         """Return the loss's gradient by the logits (N, K), scaled to be near 1, and the exponents (N,) of the scale."""
@@ -114,6 +114,13 @@ class Objective:
         largest = slope.abs().flatten(1).amax(1)
         exponent = torch.frexp(largest).exponent.where(largest > 0, 0)
         return torch.ldexp(slope, -exponent[:, None]).to(logits.dtype), exponent
+
+
+def _unscaled(gradient: Tensor, exponent: Tensor) -> Tensor:
+    """Return a gradient (N, C, H, W), float64, times 2 to the exponents (N,)."""
+    return gradient.double().mul_(
+        torch.ldexp(torch.ones_like(exponent, dtype=torch.float64), exponent)[:, None, None, None]
+    )
 
 
 def _through(

@@ -43,10 +43,11 @@ def gradient_of(scene: Scene, view: View) -> Gradient:
     """Return the gradient of an objective through an input transformation, averaged over its copies, then smoothed."""
 
     def gradient(images: Tensor) -> Tensor:
-        total = torch.zeros_like(images, dtype=torch.float64)
-        for copy in range(view.copies):
-            total += scene.objective.gradient(images, lambda point, copy=copy: view.apply(point, copy))  # type: ignore[misc]
-        mean = total / view.copies
+        mean = scene.objective.gradient(images, lambda point: view.apply(point, 0))
+        if view.copies > 1:
+            for copy in range(1, view.copies):
+                mean = mean + scene.objective.gradient(images, lambda point, copy=copy: view.apply(point, copy))  # type: ignore[misc]
+            mean = mean / view.copies
         return mean if view.smooth is None else view.smooth(mean)
 
     return gradient
@@ -165,17 +166,21 @@ def iterate(
     adversarial = start.double()
     momentum = torch.zeros_like(adversarial)
     loop = Loop(steps, images.dtype)
-    alike = shares and norm == "linf" and decay == 0 and direction is None
-    walk = shared_walk(start, size, generator) if alike else None
+    signs = norm == "linf" and decay == 0 and direction is None
+    walk = shared_walk(start, size, generator) if shares and signs else None
     for number in range(1, steps + 1):
         move = None if walk is None else walk.known()
         if move is None:
             found = estimate(adversarial.to(images.dtype), momentum, gradient)
-            momentum = decay * momentum + unit_l1(found)
-            move = towards(momentum)
+            if signs and estimate is plain:
+                move = torch.sign(found)  # neither what divides it nor momentum of weight 0 changes a sign
+            else:
+                momentum = decay * momentum + unit_l1(found) if decay else unit_l1(found)
+                move = towards(momentum)
             if walk is not None:
                 walk.keep(move)
-        moved = adversarial + size * move
+        moved = size * move
+        moved += adversarial
         if walk is not None and not bool((moved - images).abs().amax() <= eps):
             walk = None
         adversarial = project(moved, images, norm, eps)
