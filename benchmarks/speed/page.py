@@ -10,7 +10,7 @@ from rich.table import Table as RichTable
 
 from .flops import total_flops
 from .limits import Limits
-from .rounds import HARNESS, IDEAL, NAIVE, Measured, Spread
+from .rounds import HARNESS, IDEAL, NAIVE, Measured, Spread, spread
 
 PARTS = {"training": "training", "crafting": "gradient attacks", "scoring": "scoring"}
 
@@ -78,7 +78,7 @@ def stages(study: Measured) -> Shown:
     return Shown(f"Stages: {study.name}", header, [*rows, tuple(whole)], tuple(notes))
 
 
-def utilisation(study: Measured, limits: Limits) -> Shown:
+def utilisation(study: Measured) -> Shown:
     """Return how much of the measured peak of a convolution the irreducible work reaches, by stage."""
     builds = {model.spec.architecture.label: model.build for model in study.study.models.values()}
     flops = total_flops(study.done, builds, study.study.shape)
@@ -86,11 +86,15 @@ def utilisation(study: Measured, limits: Limits) -> Shown:
     for stage, label in PARTS.items():
         cells = [label, f"{flops.get(stage, 0.0) / 1e12:.3f}"]
         for program in (HARNESS, IDEAL):
-            rates = [flops.get(stage, 0.0) / 1e9 / clock.stages[stage] for clock in study.clocks[program]]
-            cells.append(f"{100 * sorted(rates)[len(rates) // 2] / limits.convolution.gflops:.0f} %")
+            rounds = zip(study.clocks[program], study.peaks, strict=True)
+            shares = [flops.get(stage, 0.0) / 1e7 / clock.stages[stage] / peak for clock, peak in rounds]
+            cells.append(f"{written(spread(shares), 0)} %")
         rows.append(tuple(cells))
     header = ("stage", "TFLOP", "harness", "ideal loop")
-    note = "FLOPs of convolutions and matrix products that the ideal loop needs, over CPU seconds, over the fp32 peak."
+    note = (
+        "FLOPs of convolutions and matrix products that the ideal loop needs, over CPU seconds, over the fp32 peak "
+        f"measured before and after the round: {written(spread(study.peaks), 0)} GFLOP/s."
+    )
     return Shown(f"Utilisation: {study.name}", header, rows, (note,))
 
 

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dumb_bench.models.scoring_batches import batch_for
+
 from .flops import Pass, flops_of
 from .folding import folded
 
@@ -64,11 +66,18 @@ def bare_rate(build: Callable[[], nn.Module], shape: tuple[int, int, int], kind:
     with torch.random.fork_rng(devices=[]):
         network = build()
         network.train() if kind == "training" else network.eval().requires_grad_(False)
-        images = torch.rand(BATCHES[kind], *shape)
+        images = torch.rand(_batch(network, shape, kind, fast=fast), *shape)
     asked = folded(network) if fast and kind != "training" else network
     labels = torch.zeros(len(images), dtype=torch.int64)
     flops = len(images) * flops_of(build, shape, kind)
     return rate(lambda: _pass(asked, images, labels, kind), flops)
+
+
+def _batch(network: nn.Module, shape: tuple[int, int, int], kind: Pass, *, fast: bool) -> int:
+    """Return the images of a pass; fast numerics choose fewer where networks work on large ones."""
+    if kind == "training" or not fast:
+        return BATCHES[kind]
+    return min(BATCHES[kind], batch_for(torch.empty(1, *shape), "fast", [network]))
 
 
 def _pass(network: nn.Module, images: Tensor, labels: Tensor, kind: Pass) -> None:

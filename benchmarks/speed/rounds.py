@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
+
 from dumb_bench.catalogue import Catalogue
 
 from .clock import Clock
@@ -19,6 +21,7 @@ from .grids import warm_up
 from .harness import Ran, run_harness
 from .ideal import Ideal
 from .naive import Naive, without_controls
+from .peak import convolution_peak
 from .study import Study, read_study
 from .success import require_equal_tables, require_equal_weights
 
@@ -43,8 +46,9 @@ def spread(values: Sequence[float]) -> Spread:
 class Measured:
     """A study as measured: the clocks of every program, one a round, in the same order.
 
-    done: images that went through networks. units: CPU seconds of the harness's units by kind, of every round. report:
-    CPU seconds of the report. notes: what the tables do not say.
+    peaks: GFLOP/s of the best convolution, fp32, beside each round. done: images that went through networks. units: CPU
+    seconds of the harness's units by kind, of every round. report: CPU seconds of the report. notes: what the tables do
+    not say.
     """
 
     name: str
@@ -53,6 +57,7 @@ class Measured:
     rival: str
     clocks: dict[str, list[Clock]] = field(default_factory=dict)
     units: list[dict[str, float]] = field(default_factory=list)
+    peaks: list[float] = field(default_factory=list)
     done: Images = field(default_factory=Images)
     report: float | None = None
     notes: list[str] = field(default_factory=list)
@@ -109,7 +114,9 @@ def measure(
         found = Measured(name, study, 0, rival, {HARNESS: [], rival: []})
         _warm_up(text, catalogue)
         for number in range(rounds):
+            before = convolution_peak(torch.float32).gflops
             own, other = _round(found, grid, catalogue, number, by_image=by_image, report=report and number == 0)
+            found.peaks.append((before + convolution_peak(torch.float32).gflops) / 2)
             say(f"{name}, round {number + 1}: tables agree; CPU s {own.cpu:.1f} harness, {other.cpu:.1f} {rival}")
     return found
 

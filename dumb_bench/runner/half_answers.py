@@ -24,23 +24,26 @@ class HalfAnswers:
     """Networks in bfloat16 and their tolerances, kept as long as the slot.
 
     Args:
-        clean: the images (N, C, H, W) of an attack, clean. plain: a model's networks where nothing is around them and
-            none is random, else None.
+        plain: a model's networks where nothing is around them and none is random, else None.
     """
 
-    def __init__(
-        self, clean: Callable[[ImagesSpec], Tensor], plain: Callable[[ModelSpec], tuple[nn.Module, ...] | None]
-    ) -> None:
-        self._clean, self._plain = clean, plain
+    def __init__(self, plain: Callable[[ModelSpec], tuple[nn.Module, ...] | None]) -> None:
+        self._plain = plain
         self._halves = Halves()
         self._tolerances: dict[tuple[str, ImagesSpec], float] = {}
 
     def of(
-        self, spec: ModelSpec, images: ImagesSpec, delivered: Tensor, full: Callable[[Tensor], Tensor]
+        self,
+        spec: ModelSpec,
+        images: ImagesSpec,
+        delivered: Tensor,
+        full: Callable[[Tensor], Tensor],
+        clean: Callable[[], tuple[Tensor, Tensor]],
     ) -> Scored | None:
         """Return a model's answer to a delivered set; None where bfloat16 does not pay or the model knows none.
 
-        full: its answer in float32 to images (N, C, H, W), logits (N, K).
+        full: its answer in float32 to images (N, C, H, W), logits (N, K). clean: gives the clean images of the set and
+        that answer to them; asked for once.
         """
         bare = self._plain(spec)
         if bare is None or not pays(delivered, side_inside(delivered, bare)):
@@ -54,8 +57,8 @@ class HalfAnswers:
 
         key = (spec.id, images)
         if key not in self._tolerances:
-            clean = self._clean(images)
-            self._tolerances[key] = tolerance_of(half(clean), full(clean))
+            unchanged, logits = clean()
+            self._tolerances[key] = tolerance_of(half(unchanged), logits)
         return Scored(*ask(delivered, half, full, self._tolerances[key]))
 
     def networks(self, spec: ModelSpec, image: Tensor) -> tuple[nn.Module, ...] | None:

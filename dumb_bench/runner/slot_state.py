@@ -76,7 +76,7 @@ class SlotState:
         self.parts = StoredParts(store, catalogue, self.device)
         self._makeups: dict[str, Makeup] = {}
         self._clean: dict[tuple[str, ImagesSpec, str, str], Labels] = {}
-        self.halves = HalfAnswers(lambda images: self.image_set(images).images, self._plain)
+        self.halves = HalfAnswers(self._plain)
         self._training_ids: dict[str, frozenset[tuple[str, str]]] = {}
         self._memory: dict[tuple[str, tuple[int, ...], int, str], int] = {}
         self._arrivals = Arrivals(self.deliver)
@@ -138,7 +138,13 @@ class SlotState:
         def full(asked: Tensor) -> Tensor:
             return self.answer(spec, images.source, asked, numerics)
 
-        found = self.halves.of(spec, images, delivered, full) if numerics == FAST else None
+        def clean() -> tuple[Tensor, Tensor]:
+            unchanged = self.image_set(images).images
+            logits = full(unchanged)
+            self._clean[spec.id, images, "float32", numerics] = labels_of(logits)
+            return unchanged, logits
+
+        found = self.halves.of(spec, images, delivered, full, clean) if numerics == FAST else None
         return found or Scored(full(delivered), None)
 
     def scoring_batch(self, spec: ModelSpec, images: Tensor, numerics: str) -> int | None:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from minigrid import BLUR, FGSM, Quiet, mini_grid
+from torch import Tensor
 
 import dumb_bench
 from dumb_bench.catalogue import Catalogue
@@ -19,7 +20,7 @@ from dumb_bench.report.load import Results
 from dumb_bench.runner.plan import build_plan
 from dumb_bench.runner.run import RunOptions, Summary, run_grid
 from dumb_bench.runner.slot_state import SlotState
-from dumb_bench.spec import Plugin, SurrogateSpec
+from dumb_bench.spec import ModelSpec, Plugin, SurrogateSpec
 from dumb_bench.store.store import Store
 
 ARCHITECTURES = '["small_alexnet", "small_resnet", "small_vgg"]'
@@ -117,6 +118,29 @@ def test_without_bfloat16_the_same_labels_come_out(both: tuple[Path, Results, Re
     one, other = (each.predictions.set_index("test_id")["predictions"] for each in (fast, full))
     for test_id in full.tests["scored_as"]:
         assert np.array_equal(one[test_id], other[test_id])
+
+
+@pytest.mark.skipif(not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="a processor without bfloat16")
+def test_the_clean_images_are_asked_once_for_tolerance_and_labels(
+    both: tuple[Path, Results, Results], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(half_scoring.LEAST_PIXELS, "cpu", 0)
+    state = SlotState(Store.open(str(both[0] / ".store")), Catalogue(), "cpu")
+    plan = build_plan(parse_grid(FAST, "grid", Catalogue()), Catalogue())
+    victim, images = next(iter(plan.victims.values())), plan.sets[0].spec.images
+    clean = state.image_set(images).images
+    answer, asked = SlotState.answer, []
+
+    def counted(self: SlotState, spec: ModelSpec, source: Plugin, seen: Tensor, numerics: str = "exact") -> Tensor:
+        asked.append(len(seen))
+        return answer(self, spec, source, seen, numerics)
+
+    monkeypatch.setattr(SlotState, "answer", counted)
+    found = state.scored(victim, images, clean, "fast")
+    labels = state.clean_labels(victim, images, "float32", "fast")
+    assert found.rescored is not None and asked == [len(clean), *([found.rescored] if found.rescored else [])]
+    assert np.array_equal(labels, answer(state, victim, images.source, clean, "fast").argmax(1).numpy())
+    assert np.array_equal(state.clean_labels(victim, images, "uint8", "fast"), labels) and len(asked) <= 2
 
 
 def test_stored_ids_of_exact_grids_stay() -> None:
