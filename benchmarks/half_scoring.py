@@ -17,11 +17,13 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from dumb_bench.attacks.craft import budget_norm, delta_swap
 from dumb_bench.catalogue import Catalogue, all_params
 from dumb_bench.evaluation import mean_logits_of
 from dumb_bench.grid_file import parse_grid
@@ -70,8 +72,9 @@ class Watcher:
 def sets_of(
     plan: Plan, state: SlotState, every: int
 ) -> list[tuple[object, tuple[str, ...], Callable[[], list[Tensor]]]]:
-    """Return every planned set that a network or a generator makes: its spec, its victims, and how it is made."""
+    """Return every planned set, with the control that swaps its perturbations: spec, victims, how both are made."""
     found = []
+    swapped = {replace(item.spec, control="") for item in plan.sets if item.spec.control == "delta_swap"}
     for number, item in enumerate(plan.sets):
         if item.spec.control == "delta_swap" or item.tunings or number % every:
             continue
@@ -81,14 +84,21 @@ def sets_of(
             entry = state.catalogue.get("attacks", spec.attack.attack.name)
             images = state.image_set(spec.images)
             settings = all_params(entry, spec.attack.attack.as_dict())
+            seed_key = seed_key_of(spec.surrogate, spec.attack, spec.images, settings)
             surrogate = state.surrogate(spec.surrogate, "fast") if spec.surrogate else None
             made = state.crafting(
                 "fast", entry, surrogate, images.images, images.labels, item.strengths,
                 params=spec.attack.attack.as_dict(), chunk=spec.attack.chunk,
-                seed_key=seed_key_of(spec.surrogate, spec.attack, spec.images, settings),
+                seed_key=seed_key,
                 targets=images.aim(spec.attack.targeted),
             )  # fmt: skip
-            return [state.deliver(each.images, delivery.name) for each in made for delivery in plan.deliveries]
+            forms = []
+            for each in made:
+                forms.append(each)
+                if spec in swapped:
+                    norm = budget_norm(entry.info, settings)
+                    forms.append(delta_swap(each, images.images, images.labels, norm, seed_key=seed_key))
+            return [state.deliver(each.images, delivery.name) for each in forms for delivery in plan.deliveries]
 
         found.append((item.spec, item.victims, make))
     return found

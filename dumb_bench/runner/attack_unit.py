@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -67,6 +68,7 @@ def run_attack(unit: AttackUnit, state: SlotState) -> dict[str, pa.Table]:
     expected = {attack_id: (known, stored) for attack_id, known, stored in unit.expected}
     kept = {strength for strength, here in at.items() if there(here, expected, state.store)}
     made = crafting([strength for strength in at if strength not in kept])
+    turns = itertools.count()
     for strength, here in at.items():
         loaded = load(here, expected, images.images, state.store) if strength in kept else None
         forms = loaded or {}
@@ -91,7 +93,10 @@ def run_attack(unit: AttackUnit, state: SlotState) -> dict[str, pa.Table]:
                 rows["attacks"].append({**row, "memory_bytes": memory})
             if spec.numerics == FAST:
                 delivered = delivered.to(memory_format=torch.channels_last)
-            for victim, test_id in zip(item.victims, item.test_ids, strict=True):
+            asked = list(zip(item.victims, item.test_ids, strict=True))
+            if next(turns) % 2:
+                asked.reverse()  # there and back again: where not all victims stay in memory, the last ones do
+            for victim, test_id in asked:
                 test, prediction = _score(item, common, victim, test_id, images, delivered, answer, state)
                 rows["tests"].append(test)
                 rows["predictions"].append(prediction)

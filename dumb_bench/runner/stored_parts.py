@@ -24,7 +24,8 @@ from dumb_bench.spec import NONE
 from dumb_bench.store.store import Store
 
 KEPT_NETWORKS = 64
-"""Networks that a slot keeps; the part used longest ago goes first."""
+KEPT_BYTES = 8 * 2**30
+"""Networks that a slot keeps, and the bytes of their weights at most; the part used longest ago goes first."""
 
 LATEST_BYTES = 2**26
 """Of the largest part whose weights are held once more, as they were read or trained last."""
@@ -99,10 +100,15 @@ class StoredParts:
             found = networks(spec, self._catalogue, trained.samples, device=str(self._device))
             size = sum(tensor.nbytes for state in states for tensor in state.values()) // len(found)
             self._loaded[part.id] = LoadedPart(found, stochastic, size, sha256, trained.record)
-            while len(self._loaded) > 1 and sum(len(item.networks) for item in self._loaded.values()) > KEPT_NETWORKS:
+            while len(self._loaded) > 1 and self._too_many():
                 self._loaded.popitem(last=False)
         self._loaded.move_to_end(part.id)
         return self._loaded[part.id]
+
+    def _too_many(self) -> bool:
+        held = self._loaded.values()
+        size = sum(len(item.networks) * item.sample_bytes for item in held)
+        return sum(len(item.networks) for item in held) > KEPT_NETWORKS or size > KEPT_BYTES
 
     def fast(self, part: Part) -> LoadedPart:
         """Return a part with its networks rebuilt for speed, kept as long as they are; stochastic ones stay."""
