@@ -179,8 +179,7 @@ def iterate(
                 move = towards(momentum)
             if walk is not None:
                 walk.keep(move)
-        moved = size * move
-        moved += adversarial
+        moved = adversarial + size * move
         if walk is not None and not bool((moved - images).abs().amax() <= eps):
             walk = None
         adversarial = project(moved, images, norm, eps)
