@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from dumb_bench.errors import InputError, shown, unknown
+from dumb_bench.errors import InputError, shown
 from dumb_bench.report.load import COLUMNS, Results
 from dumb_bench.wording import printable
 
@@ -29,6 +30,7 @@ _STRENGTH = frozenset({"norm", "strength", "strength_rule"})
 
 _CONDITION = re.compile(r"([A-Za-z_]\w*)(!=|<=|>=|=|<|>)(.*)", re.DOTALL)
 _MOST_SHOWN = 12
+_MOST_NEAR = 6
 
 
 class Condition(NamedTuple):
@@ -65,7 +67,13 @@ def _parsed(text: str) -> Condition:
     if column in OUTCOMES:
         raise InputError(f"--where {column}: is what a test measured; tests are chosen by how they were made")
     if column not in ALLOWED:
-        raise InputError(f"--where: {unknown('column', column, ALLOWED)}")
+        holding = [name for name in ALLOWED if column in name]
+        alike = difflib.get_close_matches(column, ALLOWED, n=_MOST_NEAR, cutoff=0)
+        near = list(dict.fromkeys([*holding, *alike]))[:_MOST_NEAR]
+        raise InputError(
+            f"--where: the table tests has no column {shown(column)} to choose by; nearest: {', '.join(near)} "
+            f"(all {len(ALLOWED)}: docs/reading-results.md)"
+        )
     return Condition(column, relation, rest)
 
 
