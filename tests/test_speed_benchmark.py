@@ -15,7 +15,7 @@ from speed import clock as clock_module
 from speed import grids, success
 from speed import rounds as rounds_module
 from speed.clock import Clock
-from speed.flops import Images, Work, flops_of, total_flops
+from speed.flops import Images, Pass, Work, flops_of, least_seconds, total_flops
 from speed.folding import folded
 from speed.ideal import Ideal
 from speed.rounds import HARNESS, IDEAL, NAIVE, Measured, measure
@@ -192,6 +192,9 @@ def test_flops_by_hand() -> None:
     assert flops_of(Known, (3, 7, 7), "training") == forward + convolution + 2 * linear  # no gradient of the images
     done = Images({Work("scoring", "known", "forward"): 10, Work("scoring", "known", "gradient"): 1})
     assert total_flops(done, {"known": Known}, (3, 7, 7)) == {"scoring": 12.0 * forward}
+    rates: dict[tuple[str, Pass], float] = {("known", "forward"): 2.0, ("known", "gradient"): 0.5}
+    seconds = least_seconds(done, {"known": Known}, (3, 7, 7), rates)
+    assert seconds == {"scoring": pytest.approx((10 * forward / 2.0 + 2 * forward / 0.5) / 1e9)}
 
 
 def test_a_folded_network_answers_alike_without_normalisation() -> None:

@@ -112,7 +112,7 @@ def benchmark(
         found.append(measure(name, text, rounds, NAIVE, say, by_image=deepfool_by_image))
     limits = measure_limits(found[0].study)
     shown = [ratios(found), *(stages(item) for item in found)]
-    shown += [utilisation(item) for item in found if item.rival == IDEAL]
+    shown += [utilisation(item, limits) for item in found if item.rival == IDEAL]
     shown += [machine_limits(limits), starts(limits)]
     to_terminal(shown, console)
     if write is not None:

@@ -46,9 +46,29 @@ def total_flops(
     done: Images, builds: Mapping[str, Callable[[], nn.Module]], shape: tuple[int, int, int]
 ) -> dict[str, float]:
     """Return the FLOPs of all work, by stage."""
-    each = {(work.architecture, work.kind) for work in done}
-    known = {(name, kind): flops_of(builds[name], shape, kind) for name, kind in each}
+    return _by_stage(done, _each(done, builds, shape))
+
+
+def least_seconds(
+    done: Images,
+    builds: Mapping[str, Callable[[], nn.Module]],
+    shape: tuple[int, int, int],
+    rates: Mapping[tuple[str, Pass], float],
+) -> dict[str, float]:
+    """Return the seconds of all work, by stage, if nothing but the passes took time. rates: their GFLOP/s alone."""
+    known = _each(done, builds, shape)
+    return _by_stage(done, {key: flops / 1e9 / rates[key] for key, flops in known.items()})
+
+
+def _each(
+    done: Images, builds: Mapping[str, Callable[[], nn.Module]], shape: tuple[int, int, int]
+) -> dict[tuple[str, Pass], float]:
+    """Return the FLOPs of one image of each kind of work."""
+    return {key: flops_of(builds[key[0]], shape, key[1]) for key in {(work.architecture, work.kind) for work in done}}
+
+
+def _by_stage(done: Images, each: Mapping[tuple[str, Pass], float]) -> dict[str, float]:
     found: dict[str, float] = {}
     for work, images in done.items():
-        found[work.stage] = found.get(work.stage, 0.0) + images * known[work.architecture, work.kind]
+        found[work.stage] = found.get(work.stage, 0.0) + images * each[work.architecture, work.kind]
     return found

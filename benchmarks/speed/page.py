@@ -8,7 +8,7 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from .flops import total_flops
+from .flops import least_seconds, total_flops
 from .limits import Limits
 from .rounds import HARNESS, IDEAL, NAIVE, Measured, Spread, spread
 
@@ -78,10 +78,11 @@ def stages(study: Measured) -> Shown:
     return Shown(f"Stages: {study.name}", header, [*rows, tuple(whole)], tuple(notes))
 
 
-def utilisation(study: Measured) -> Shown:
+def utilisation(study: Measured, limits: Limits) -> Shown:
     """Return how much of the measured peak of a convolution the irreducible work reaches, by stage."""
     builds = {model.spec.architecture.label: model.build for model in study.study.models.values()}
     flops = total_flops(study.done, builds, study.study.shape)
+    least = least_seconds(study.done, builds, study.study.shape, limits.bare)
     rows = []
     for stage, label in PARTS.items():
         cells = [label, f"{flops.get(stage, 0.0) / 1e12:.3f}"]
@@ -89,11 +90,13 @@ def utilisation(study: Measured) -> Shown:
             rounds = zip(study.clocks[program], study.peaks, strict=True)
             shares = [flops.get(stage, 0.0) / 1e7 / clock.stages[stage] / peak for clock, peak in rounds]
             cells.append(f"{written(spread(shares), 0)} %")
-        rows.append(tuple(cells))
-    header = ("stage", "TFLOP", "harness", "ideal loop")
+        alone = flops.get(stage, 0.0) / 1e7 / least[stage] / limits.convolution.gflops if stage in least else 0.0
+        rows.append((*cells, f"{alone:.0f} %"))
+    header = ("stage", "TFLOP", "harness", "ideal loop", "passes alone")
     note = (
         "FLOPs of convolutions and matrix products that the ideal loop needs, over CPU seconds, over the fp32 peak "
-        f"measured before and after the round: {written(spread(study.peaks), 0)} GFLOP/s."
+        f"measured before and after the round: {written(spread(study.peaks), 0)} GFLOP/s. The last column: the passes of these "
+        "networks by themselves, no step, data or loop around them, after the rounds."
     )
     return Shown(f"Utilisation: {study.name}", header, rows, (note,))
 
