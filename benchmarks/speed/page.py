@@ -95,8 +95,8 @@ def utilisation(study: Measured, limits: Limits) -> Shown:
     header = ("stage", "TFLOP", "harness", "ideal loop", "passes alone")
     note = (
         "FLOPs of convolutions and matrix products that the ideal loop needs, over CPU seconds, over the fp32 peak "
-        f"measured before and after the round: {written(spread(study.peaks), 0)} GFLOP/s. The last column: the passes of "
-        "these networks by themselves, no step, data or loop around them, after the rounds."
+        f"measured before and after the round: {written(spread(study.peaks), 0)} GFLOP/s. The last column: the passes "
+        "of these networks by themselves, no step, data or loop around them, after the rounds."
     )
     return Shown(f"Utilisation: {study.name}", header, rows, (note,))
 
