@@ -12,7 +12,7 @@ from .flops import least_seconds, total_flops
 from .limits import Limits
 from .rounds import HARNESS, IDEAL, NAIVE, Measured, Spread, spread
 
-PARTS = {"training": "training", "crafting": "gradient attacks", "scoring": "scoring"}
+PARTS = ("training", "crafting", "scoring")
 
 
 class Shown(NamedTuple):
@@ -84,8 +84,8 @@ def utilisation(study: Measured, limits: Limits) -> Shown:
     flops = total_flops(study.done, builds, study.study.shape)
     least = least_seconds(study.done, builds, study.study.shape, limits.bare)
     rows = []
-    for stage, label in PARTS.items():
-        cells = [label, f"{flops.get(stage, 0.0) / 1e12:.3f}"]
+    for stage in PARTS:
+        cells = [stage, f"{flops.get(stage, 0.0) / 1e12:.3f}"]
         for program in (HARNESS, IDEAL):
             rounds = zip(study.clocks[program], study.peaks, strict=True)
             shares = [flops.get(stage, 0.0) / 1e7 / clock.stages[stage] / peak for clock, peak in rounds]

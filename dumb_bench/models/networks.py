@@ -36,11 +36,11 @@ def blank_network(spec: ModelSpec, catalogue: Catalogue) -> nn.Module:
     Raises:
         InputError: as `fresh_network`.
     """
-    with seeded(0, torch.device("cpu")), _LeftBlank():
+    with seeded(0, torch.device("cpu")), _Zeroing():
         return _built(spec, catalogue)
 
 
-class _LeftBlank(TorchFunctionMode):
+class _Zeroing(TorchFunctionMode):
     """Puts 0 into parameters, where `torch.nn.init` would draw; all parameters are in a network's state.
 
     PyTorch lets `uniform_`, `normal_`, `constant_` and `kaiming_uniform_` be replaced so, with which linear layers and

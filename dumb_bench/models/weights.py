@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load, load_file, save
+from safetensors.torch import load, save
 from torch import Tensor
 
 from dumb_bench.errors import DamagedFileError
@@ -57,7 +57,7 @@ def from_file(path: Path) -> WeightSamples:
 
     def read() -> tuple[Mapping[str, Tensor], Mapping[str, Any]]:
         with safe_open(path, "pt") as opened:
-            return load_file(path), opened.metadata()
+            return {name: opened.get_tensor(name) for name in opened.keys()}, opened.metadata()  # noqa: SIM118 - no mapping
 
     return _samples(read)
 
